@@ -1,0 +1,1 @@
+"""Graph -> Plan: which kernel runs where, in what memory."""

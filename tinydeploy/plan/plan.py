@@ -1,0 +1,158 @@
+"""The types of a `Plan`: every decision about a model on a target, before any C exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from ..graph import Array, Graph
+
+
+class Isa(Enum):
+    """An instruction-set variant of the kernels; the value is the suffix of their names."""
+
+    SCALAR = "scalar"  # Armv6-M, Armv7-M, any host
+    DSP = "dsp"  # Armv7E-M and Armv8-M with the DSP extension
+    MVE = "mve"  # Armv8.1-M with Helium (integer)
+
+
+class Optimize(Enum):
+    """What to spend bytes on."""
+
+    SPEED = "speed"
+    SIZE = "size"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the plan is made for.
+
+    Attributes:
+        isas: The instruction sets that kernels may use, best first, always ending in SCALAR.
+        optimize: Speed or size.
+    """
+
+    isas: tuple[Isa, ...]
+    optimize: Optimize = Optimize.SPEED
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array in flash.
+
+    Attributes:
+        role: What it is to the kernel ("weights", "bias"): becomes part of the C name.
+        data: int8, uint8, int16, int32, uint32 or float32 elements, any shape, row-major.
+        align: Its alignment in bytes.
+    """
+
+    role: str
+    data: Array
+    align: int = 4
+
+
+# A value of a field of a kernel's parameter struct: a number, an array in flash, or null.
+FieldValue = int | float | Constant | None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A C function that computes an operator.
+
+    Attributes:
+        name: The C symbol, and the stem of its file in tinydeploy/kernels:
+            "td_s8_conv_2d_1x1__dsp".
+        isa: The instruction set it needs.
+        applies: Whether it can compute an operator with these `Params`.
+    """
+
+    name: str
+    isa: Isa
+    applies: Callable[[Any], bool] = field(default=lambda params: True)
+
+    @property
+    def source(self) -> str:
+        return f"{self.name}.c"
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCall:
+    """One call of a kernel: `kernel(&struct, inputs…, outputs…, scratch)`.
+
+    Attributes:
+        layer: The `Node.index` whose output it finishes.
+        op: That node's operator name.
+        kernel: What runs.
+        struct: The C type of its parameters, such as "td_conv_2d"; declared in `header`.
+        header: The header in tinydeploy/kernels that declares struct and kernels of the operator.
+        fields: The struct's fields, in the order of the C declaration.
+        inputs: Indices of the runtime tensors it reads, in the order of the C parameters.
+        outputs: Indices of the tensors it writes.
+        scratch_bytes: Working memory that lives during the call only; 8-byte aligned.
+        macs: Multiply-accumulates, 0 for operators that have none.
+        in_place: Pairs (position in `inputs`, position in `outputs`) that may be the same memory.
+        variadic: The inputs are passed as one `const void *const *`.
+    """
+
+    layer: int
+    op: str
+    kernel: Kernel
+    struct: str
+    header: str
+    fields: Mapping[str, FieldValue]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    scratch_bytes: int = 0
+    macs: int = 0
+    in_place: tuple[tuple[int, int], ...] = ()
+    variadic: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where something lives in the arena, and when.
+
+    Attributes:
+        offset, bytes: Its place; `offset` is a multiple of the arena's alignment.
+        first, last: Positions in `Plan.calls`, inclusive, during which it is alive; -1 is
+            "before the first call" (the model's inputs), len(calls) "after the last" (outputs).
+    """
+
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that is decided about a model on a target.
+
+    Attributes:
+        graph: The graph after transforms.
+        calls: In execution order.
+        placements: Tensor index -> place, for every runtime tensor that exists in memory;
+            aliases (RESHAPE, in-place) have equal offsets.
+        scratch: One a call; None where a call needs none.
+        arena_bytes: Size of the arena, activations and scratch together.
+        lower_bound_bytes: The largest live set: no placement can be smaller.
+    """
+
+    graph: Graph
+    target: Target
+    calls: tuple[KernelCall, ...]
+    placements: Mapping[int, Placement]
+    scratch: tuple[Placement | None, ...]
+    arena_bytes: int
+    lower_bound_bytes: int
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        return tuple(v for c in self.calls for v in c.fields.values() if isinstance(v, Constant))
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of weights, biases, requantisation parameters and tables in flash."""
+        return sum(c.data.nbytes for c in self.constants)
