@@ -1,0 +1,53 @@
+"""Placement: nothing alive overlaps, and the result is near the largest live set."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinydeploy.plan.memory import ALIGNMENT, Buffer, lower_bound, place
+
+buffers = st.lists(
+    st.tuples(st.integers(1, 5000), st.integers(-1, 30), st.integers(0, 8)).map(
+        lambda t: Buffer(t[0], t[1], t[1] + t[2])
+    ),
+    max_size=40,
+)
+
+
+def peak(items: list[Buffer], offsets: tuple[int, ...]) -> int:
+    return max((o + b.size for o, b in zip(offsets, items, strict=True)), default=0)
+
+
+@given(buffers)
+@settings(max_examples=200, deadline=None)
+def test_living_buffers_never_overlap(items: list[Buffer]) -> None:
+    offsets = place(items)
+    for i, a in enumerate(items):
+        assert offsets[i] % ALIGNMENT == 0
+        assert offsets[i] >= 0
+        for j, b in enumerate(items[:i]):
+            if a.overlaps(b):
+                assert offsets[i] >= offsets[j] + b.bytes or offsets[j] >= offsets[i] + a.bytes
+    assert peak(items, offsets) >= lower_bound(items)
+
+
+def test_a_chain_reaches_the_lower_bound() -> None:
+    sizes = [27648, 18432, 18432, 36864, 9216, 18432, 4608, 9216, 256, 2]
+    chain = [Buffer(size, i - 1, i) for i, size in enumerate(sizes)]
+    assert peak(chain, place(chain)) == lower_bound(chain) == 36864 + 18432
+
+
+def test_a_residual_keeps_its_shortcut() -> None:
+    shortcut = Buffer(4096, 0, 3)
+    block = [Buffer(2048, 1, 2), Buffer(4096, 2, 3), Buffer(4096, 3, 4)]
+    items = [shortcut, *block]
+    assert peak(items, place(items)) == lower_bound(items) == 3 * 4096
+
+
+def test_no_buffers_need_no_arena() -> None:
+    assert place([]) == ()
+    assert lower_bound([]) == 0
+
+
+def test_two_hundred_layers_are_placed_at_once() -> None:
+    chain = [Buffer(1000 + 37 * (i % 11), i - 1, i) for i in range(400)]
+    assert peak(chain, place(chain)) == lower_bound(chain)
