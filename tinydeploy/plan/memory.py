@@ -1,10 +1,10 @@
 """Placing buffers with lifetimes into one arena.
 
 This is dynamic storage allocation with known lifetimes: two buffers may share addresses when they
-are never alive at once. The problem is NP-hard, so several greedy orders are tried, each placing a
-buffer at the lowest address that is free during its life, and the best is improved by moving
-buffers to the front of the order. The largest live set is a lower bound; reaching it ends the
-search.
+are never alive at once. The problem is NP-hard. The largest live set is a lower bound, and most
+networks reach it when each buffer, in order of birth, may stand at either end of the free space of
+an arena of exactly that size: a bounded search tries this first. Where it fails, several greedy
+orders are tried, each placing a buffer at the lowest address that is free during its life.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 ALIGNMENT = 8
 _IMPROVEMENT_ROUNDS = 60
+_SEARCH_STEPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ def place(buffers: Sequence[Buffer]) -> tuple[int, ...]:
         return ()
     bound = lower_bound(buffers)
     neighbours = _neighbours(buffers)
+    exact = _search(buffers, neighbours, bound)
+    if exact is not None:
+        return exact
     everything = range(len(buffers))
     keys = (
         lambda i: (-buffers[i].size, buffers[i].first),
@@ -96,20 +100,66 @@ def _neighbours(buffers: Sequence[Buffer]) -> list[list[int]]:
     return neighbours
 
 
+def _taken(
+    buffers: Sequence[Buffer], offsets: Sequence[int], neighbours: Sequence[int]
+) -> list[tuple[int, int]]:
+    """What placed neighbours occupy, as (begin, end) in order of address."""
+    return sorted((offsets[j], offsets[j] + buffers[j].size) for j in neighbours if offsets[j] >= 0)
+
+
+def _lowest(taken: Sequence[tuple[int, int]], size: int) -> int:
+    """The lowest offset with `size` free bytes."""
+    offset = 0
+    for begin, end in taken:
+        if begin - offset >= size:
+            break
+        offset = max(offset, end)
+    return offset
+
+
+def _highest(taken: Sequence[tuple[int, int]], size: int, capacity: int) -> int:
+    """The highest offset with `size` free bytes below `capacity`; negative when there is none."""
+    end = capacity
+    for begin, finish in sorted(taken, key=lambda t: -t[1]):
+        if end - finish >= size:
+            break
+        end = min(end, begin)
+    return end - size
+
+
+def _search(
+    buffers: Sequence[Buffer], neighbours: Sequence[Sequence[int]], capacity: int
+) -> tuple[int, ...] | None:
+    """A placement within `capacity`, found by depth-first search over both ends of the gaps."""
+    order = sorted(range(len(buffers)), key=lambda i: (buffers[i].first, -buffers[i].size))
+    offsets = [-1] * len(buffers)
+    choices: list[list[int]] = []  # for each depth, the offsets still to be tried
+    for _ in range(_SEARCH_STEPS):
+        depth = len(choices)
+        if depth == len(order):
+            return tuple(offsets)
+        i = order[depth]
+        taken = _taken(buffers, offsets, neighbours[i])
+        ends = {
+            _lowest(taken, buffers[i].size),
+            _highest(taken, buffers[i].size, capacity),
+        }
+        choices.append(sorted(o for o in ends if 0 <= o <= capacity - buffers[i].size))
+        while not choices[-1]:
+            choices.pop()
+            if not choices:
+                return None
+            offsets[order[len(choices) - 1]] = -1
+        offsets[order[len(choices) - 1]] = choices[-1].pop(0)
+    return None
+
+
 def _first_fit(
     buffers: Sequence[Buffer], neighbours: Sequence[Sequence[int]], order: Sequence[int]
 ) -> list[int]:
     offsets = [-1] * len(buffers)
     for i in order:
-        taken = sorted(
-            (offsets[j], offsets[j] + buffers[j].size) for j in neighbours[i] if offsets[j] >= 0
-        )
-        offset = 0
-        for begin, end in taken:
-            if begin - offset >= buffers[i].size:
-                break
-            offset = max(offset, end)
-        offsets[i] = offset
+        offsets[i] = _lowest(_taken(buffers, offsets, neighbours[i]), buffers[i].size)
     return offsets
 
 
