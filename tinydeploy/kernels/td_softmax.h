@@ -1,0 +1,22 @@
+/* SOFTMAX over the last dimension, int8 to int8. */
+#ifndef TD_SOFTMAX_H
+#define TD_SOFTMAX_H
+
+#include <stdint.h>
+
+/* exps[d], d < exp_count <= 256: exp(-beta * scale * d) in Q0.31, exps[0] = 2^31 - 1; elements
+ * farther than that below their row's maximum count as 0.
+ * rows >= 1; 1 <= depth <= 8191, so that a row's sum in Q12.19 fits 32 bits. */
+typedef struct {
+  const uint32_t *exps;
+  uint32_t exp_count;
+  uint32_t rows;
+  uint32_t depth;
+} td_softmax;
+
+/* out[r][i] = min(255, round(256 * e(r, i) / sum_j e(r, j))) - 128
+ * with e(r, i) = exps[max_j in[r][j] - in[r][i]], in the fixed point of TFLite's specification.
+ * in, out: int8 [rows, depth], any alignment; out may be in. scratch: unused. */
+void td_s8_softmax__scalar(const td_softmax *p, const int8_t *in, int8_t *out, void *scratch);
+
+#endif

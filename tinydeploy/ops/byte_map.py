@@ -1,0 +1,123 @@
+"""What the operators share that map each byte on its own, whatever they compute.
+
+Such an operator is its 256 outputs. `parse()` computes them; the kernel is chosen by what they
+are: the input itself (no kernel), its sign bit flipped, a clamp, or any table at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph import Array, DType, Graph, Node
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from .base import OperatorView
+
+_BYTES: NDArray[np.uint8] = np.arange(256, dtype=np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class ByteMap:
+    """An operator from bytes to bytes.
+
+    Attributes:
+        table: uint8 [256], the output's byte for each input byte, both read as unsigned.
+        dtype: How the output's bytes are meant: int8 or uint8.
+        elements: How many there are.
+    """
+
+    table: NDArray[np.uint8]
+    dtype: DType
+    elements: int
+
+    @property
+    def is_identity(self) -> bool:
+        return bool(np.array_equal(self.table, _BYTES))
+
+    @property
+    def is_flip(self) -> bool:
+        """Only the sign bit differs: uint8 and int8 of one scale, zero points 128 apart."""
+        return bool(np.array_equal(self.table, _BYTES ^ 0x80))
+
+    @property
+    def is_clamp(self) -> bool:
+        """Input and output, both int8, differ by limits only."""
+        low, high = self.limits
+        values = _BYTES.view(np.int8)
+        return bool(np.array_equal(self.table.view(np.int8), np.clip(values, low, high)))
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The smallest and the largest output, read as int8."""
+        values = self.table.view(np.int8)
+        return int(values.min()), int(values.max())
+
+
+_FLIP = Kernel("td_s8_flip__scalar", Isa.SCALAR, lambda p: p.is_flip)
+_LUT = Kernel("td_s8_lut__scalar", Isa.SCALAR)
+
+KERNELS = (
+    _FLIP,
+    Kernel("td_s8_clamp__dsp", Isa.DSP, lambda p: p.is_clamp),
+    Kernel("td_s8_clamp__scalar", Isa.SCALAR, lambda p: p.is_clamp),
+    _LUT,
+)
+
+
+def tabulate(
+    view: OperatorView,
+    function: Callable[[Array], Array],
+    source: DType = DType.INT8,
+    result: DType = DType.INT8,
+) -> ByteMap:
+    """Evaluates `function` on all 256 values of `source`.
+
+    Args:
+        view: The operator; its input and output must have one shape.
+        function: int64 [256] to integers that `result` can hold.
+        source, result: INT8 or UINT8.
+    """
+    shapes = view.input(0).shape, view.output(0).shape
+    if shapes[0] != shapes[1]:
+        view.fail(f"input has shape {list(shapes[0])}, output has {list(shapes[1])}")
+    values = _BYTES.view(source.numpy).astype(np.int64)
+    table = function(values).astype(result.numpy).view(np.uint8)
+    return ByteMap(table, result, view.output(0).elements)
+
+
+def reference(params: ByteMap, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    """The operator on an int8 or uint8 array of any shape."""
+    (x,) = inputs
+    assert x is not None
+    return (params.table[x.view(np.uint8)].view(params.dtype.numpy),)
+
+
+def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall | None:  # noqa: ARG001
+    """The call of one of `KERNELS`; None for the identity."""
+    params: ByteMap = node.params
+    if params.is_identity:
+        return None
+    count = params.elements
+    fields: dict[str, FieldValue]
+    if kernel is _LUT:
+        table = Constant("table", params.table.view(np.int8), align=1)
+        struct, fields = "td_lut", {"table": table, "count": count}
+    elif kernel is _FLIP:
+        struct, fields = "td_flip", {"count": count}
+    else:
+        low, high = params.limits
+        struct, fields = "td_clamp", {"count": count, "low": low, "high": high}
+    return KernelCall(
+        layer=node.index,
+        op=node.op,
+        kernel=kernel,
+        struct=struct,
+        header="td_lut.h",
+        fields=fields,
+        inputs=(node.inputs[0],),
+        outputs=(node.outputs[0],),
+        in_place=((0, 0),),
+    )

@@ -1,0 +1,44 @@
+"""LEAKY_RELU: x where x >= 0, alpha * x elsewhere; alpha of any sign and size."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from ..graph import Array, DType
+from . import byte_map
+from .base import OperatorView
+
+NAME = "LEAKY_RELU"
+KERNELS = byte_map.KERNELS
+reference = byte_map.reference
+lower = byte_map.lower
+
+
+class Slot(IntEnum):
+    """Fields of LeakyReluOptions."""
+
+    ALPHA = 0
+
+
+def parse(view: OperatorView) -> byte_map.ByteMap:
+    in_scale, in_zero = view.per_tensor(view.input(0, DType.INT8))
+    out_scale, out_zero = view.per_tensor(view.output(0, DType.INT8))
+    alpha = np.float32(view.options.float32(Slot.ALPHA))
+    if not np.isfinite(alpha):
+        view.fail(f"alpha is {alpha}")
+    scale = np.float32(in_scale)
+    positive = quantize_multiplier(float(scale / np.float32(out_scale)))
+    negative = quantize_multiplier(float(abs(scale * alpha / np.float32(out_scale))))
+    sign = -1 if alpha < 0 else 1
+
+    def leaky_relu(x: Array) -> Array:
+        value = x - in_zero
+        above = multiply_by_quantized_multiplier(value, *positive).astype(np.int64)
+        below = multiply_by_quantized_multiplier(value, *negative).astype(np.int64)
+        stored: Array = np.where(value >= 0, above, sign * below) + out_zero
+        return stored.clip(-128, 127)
+
+    return byte_map.tabulate(view, leaky_relu)

@@ -1,0 +1,27 @@
+"""RELU: max(x, 0), rescaled from the input's quantisation to the output's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from ..graph import Array, DType
+from . import byte_map
+from .base import OperatorView
+
+NAME = "RELU"
+KERNELS = byte_map.KERNELS
+reference = byte_map.reference
+lower = byte_map.lower
+
+
+def parse(view: OperatorView) -> byte_map.ByteMap:
+    in_scale, in_zero = view.per_tensor(view.input(0, DType.INT8))
+    out_scale, out_zero = view.per_tensor(view.output(0, DType.INT8))
+    multiplier, shift = quantize_multiplier(float(np.float32(in_scale) / np.float32(out_scale)))
+
+    def relu(x: Array) -> Array:
+        rescaled = multiply_by_quantized_multiplier(x - in_zero, multiplier, shift)
+        return np.clip(rescaled.astype(np.int64) + out_zero, max(-128, out_zero), 127)
+
+    return byte_map.tabulate(view, relu)
