@@ -1,0 +1,150 @@
+/* The verify firmware: answers the host's requests about the model that it is linked with.
+ *
+ * A request is carried out at most once, because running the model destroys its inputs: one that
+ * repeats the last sequence number gets the last answer again, an older one gets none. */
+#include "td_board.h"
+#include "td_model.h"
+#include "wire.h"
+
+static td_frame frame; /* the request, then the reply in its place */
+
+static uint16_t session; /* 0 until the host has said hello: a restart is thereby noticed */
+static uint32_t sequence;
+
+static uint8_t init_status;
+static uint32_t init_ticks;
+
+/* The result of the last RUN or STEP, for when its reply is asked for again. All other requests
+ * give the same result when they are carried out again. */
+static uint8_t run_status;
+static uint32_t run_ticks;
+
+static void copy(uint8_t *to, const uint8_t *from, uint32_t bytes) {
+  for (uint32_t i = 0; i < bytes; i++) {
+    to[i] = from[i];
+  }
+}
+
+static uint32_t hello(void) {
+  const uint32_t fields[] = {
+      TD_WIRE_PROTOCOL,     TD_WIRE_DATA_BYTES,    td_board_cycles_hz(), init_ticks,
+      td_model_input_count, td_model_output_count, td_model_layer_count,
+  };
+  uint8_t *to = (uint8_t *)frame.data;
+  uint32_t name_bytes = 0;
+  while (td_board_name[name_bytes] != '\0' && name_bytes < 64u) {
+    name_bytes++;
+  }
+  copy(to, (const uint8_t *)fields, sizeof fields);
+  copy(to + sizeof fields, td_model_sha256, 32u);
+  copy(to + sizeof fields + 32u, (const uint8_t *)td_board_name, name_bytes);
+  frame.status = init_status;
+  return (uint32_t)sizeof fields + 32u + name_bytes;
+}
+
+/* Returns 0 when there is no such tensor. `number` is the layer's number in the .tflite file. */
+static int find(uint32_t kind, uint32_t index, td_tensor *tensor, uint32_t *number) {
+  *number = index;
+  if (kind == TD_KIND_INPUT && index < td_model_input_count) {
+    *tensor = td_model_input(index);
+  } else if (kind == TD_KIND_OUTPUT && index < td_model_output_count) {
+    *tensor = td_model_output(index);
+  } else if (kind == TD_KIND_LAYER && index < td_model_layer_count) {
+    const td_layer layer = td_model_layer(index);
+    *tensor = layer.output;
+    *number = layer.index;
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+static uint32_t run(int again, int step) {
+  if (!again) {
+    const uint32_t start = td_board_cycles();
+    const td_status status = step ? td_model_run_layer(frame.data[0]) : td_model_run();
+    run_ticks = td_board_cycles() - start;
+    run_status = status == TD_OK ? TD_STATUS_OK : TD_STATUS_FAILED;
+  }
+  frame.data[0] = run_ticks;
+  frame.status = run_status;
+  return 4u;
+}
+
+/* Carries the request in `frame` out and puts the reply's status and data in its place.
+ * Returns the reply's data bytes. */
+static uint32_t answer(uint32_t data_bytes, int again) {
+  const uint32_t *in = frame.data;
+  td_tensor tensor;
+  uint32_t number;
+  frame.status = TD_STATUS_OK;
+  if (frame.type == TD_HELLO && data_bytes == 0u) {
+    return hello();
+  }
+  if (frame.type == TD_RUN && data_bytes == 0u) {
+    return run(again, 0);
+  }
+  if (frame.type == TD_STEP && data_bytes == 4u && in[0] < td_model_layer_count) {
+    return run(again, 1);
+  }
+  if (frame.type == TD_TENSOR && data_bytes == 8u && find(in[0], in[1], &tensor, &number)) {
+    frame.data[0] = tensor.bytes;
+    frame.data[1] = number;
+    return 8u;
+  }
+  if (frame.type == TD_LOAD && data_bytes >= 8u && find(TD_KIND_INPUT, in[0], &tensor, &number)) {
+    const uint32_t offset = in[1];
+    const uint32_t bytes = data_bytes - 8u;
+    if (offset <= tensor.bytes && bytes <= tensor.bytes - offset) {
+      copy((uint8_t *)tensor.data + offset, (const uint8_t *)&in[2], bytes);
+      return 0u;
+    }
+  }
+  if (frame.type == TD_READ && data_bytes == 16u && find(in[0], in[1], &tensor, &number)) {
+    const uint32_t offset = in[2];
+    const uint32_t bytes = in[3];
+    if (bytes <= TD_WIRE_DATA_BYTES && offset <= tensor.bytes && bytes <= tensor.bytes - offset) {
+      copy((uint8_t *)frame.data, (const uint8_t *)tensor.data + offset, bytes);
+      return bytes;
+    }
+  }
+  frame.status = TD_STATUS_REFUSED;
+  return 0u;
+}
+
+int main(void) {
+  td_board_init();
+  init_ticks = td_board_cycles();
+  init_status = td_model_init() == TD_OK ? TD_STATUS_OK : TD_STATUS_FAILED;
+  init_ticks = td_board_cycles() - init_ticks;
+  for (;;) {
+    uint32_t data_bytes = td_wire_receive(&frame);
+    if (frame.type == TD_HELLO && frame.session != session) {
+      session = frame.session;
+      sequence = frame.sequence - 1u;
+    }
+    if (session == 0u || frame.session != session) {
+      frame.status = TD_STATUS_NO_SESSION;
+      data_bytes = 0u;
+    } else if (frame.sequence < sequence) {
+      continue; /* a copy of an old request that was long on its way */
+    } else {
+      const int again = frame.sequence == sequence;
+      sequence = frame.sequence;
+      data_bytes = answer(data_bytes, again);
+    }
+    frame.type |= TD_REPLY;
+    td_wire_send(&frame, data_bytes);
+  }
+}
+
+/* Says so unasked, and then to every request until the board is reset. */
+void td_fault_handler(const td_fault *fault) {
+  for (;;) {
+    frame.type = TD_FAULT | TD_REPLY;
+    frame.status = TD_STATUS_FAILED;
+    copy((uint8_t *)frame.data, (const uint8_t *)fault, sizeof *fault);
+    td_wire_send(&frame, sizeof *fault);
+    (void)td_wire_receive(&frame);
+  }
+}

@@ -1,0 +1,47 @@
+/* The wire: frames between the host and this firmware, over the board's console.
+ *
+ * On the line:  00 | COBS(body) | 00         body = header, data, CRC-32 of both
+ * docs/protocol.md describes every byte. All numbers are little-endian, as is every Cortex-M.
+ */
+#ifndef TD_WIRE_H
+#define TD_WIRE_H
+
+#include <stdint.h>
+
+#define TD_WIRE_PROTOCOL 1u
+#define TD_WIRE_DATA_BYTES 240u
+
+enum {
+  TD_HELLO = 1,
+  TD_TENSOR = 2,
+  TD_LOAD = 3,
+  TD_RUN = 4,
+  TD_STEP = 5,
+  TD_READ = 6,
+  TD_FAULT = 7,
+  TD_REPLY = 0x80 /* is added to a request's type in its reply */
+};
+
+enum { TD_STATUS_OK = 0, TD_STATUS_NO_SESSION = 1, TD_STATUS_REFUSED = 2, TD_STATUS_FAILED = 3 };
+
+enum { TD_KIND_INPUT = 0, TD_KIND_OUTPUT = 1, TD_KIND_LAYER = 2 };
+
+/* A frame's body without its CRC. `data` has room for the CRC behind the largest data. */
+typedef struct {
+  uint8_t type;
+  uint8_t status; /* 0 in a request */
+  uint16_t session;
+  uint32_t sequence;
+  uint32_t data[TD_WIRE_DATA_BYTES / 4u + 1u];
+} td_frame;
+
+#define TD_WIRE_HEADER_BYTES 8u
+
+/* Waits for the next whole frame with a right CRC; all else on the line is passed over.
+ * Returns how many bytes of data it has, 0 <= . <= TD_WIRE_DATA_BYTES. */
+uint32_t td_wire_receive(td_frame *frame);
+
+/* Sends a frame with `data_bytes` <= TD_WIRE_DATA_BYTES; writes the CRC behind the data. */
+void td_wire_send(td_frame *frame, uint32_t data_bytes);
+
+#endif

@@ -1,0 +1,518 @@
+"""The host's end of the wire: requests to the verify firmware, each answered or timed out.
+
+Frames, requests and the rules that make them safe are described in docs/protocol.md; the device's
+end is firmware_templates/verify/.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from cobs import cobs
+
+from .errors import RequestError
+from .fault import Registers
+
+if TYPE_CHECKING:
+    from .firmware import Firmware
+    from .runners.base import Transport
+
+PROTOCOL = 1
+SHA256_BYTES = 32
+MOST_BODY_BYTES = 253
+MOST_CONSOLE_BYTES = 4096
+
+_HEADER = struct.Struct("<BBHI")  # type, status, session, sequence
+_HELLO = struct.Struct("<7I")
+_REPLY = 0x80
+
+# How long nothing may come back before a request is sent again, and before we give up on it.
+FIRST_WAIT_S = 0.25
+LONG_WAIT_S = 1.0
+LEAST_WAIT_S = 0.05
+MOST_WAIT_S = 4.0
+MOST_TRIES = 64
+LEAST_TRIES = 4
+SILENCE_S = 8.0
+# A run may take this long: generous for a small core at a few MHz, and for a slow emulation.
+RUN_S = 10.0
+RUN_S_PER_MAC = 10e-6
+
+LEAST_CHUNK_BYTES = 16
+MOST_RESTARTS = 3
+
+T = TypeVar("T")
+
+
+class Type(IntEnum):
+    """What a request asks for."""
+
+    HELLO = 1
+    TENSOR = 2
+    LOAD = 3
+    RUN = 4
+    STEP = 5
+    READ = 6
+    FAULT = 7
+
+
+class Status(IntEnum):
+    """What a reply says of its request."""
+
+    OK = 0
+    NO_SESSION = 1
+    REFUSED = 2
+    FAILED = 3
+
+
+class Kind(IntEnum):
+    """Which of the model's tensors."""
+
+    INPUT = 0
+    OUTPUT = 1
+    LAYER = 2
+
+
+class DeviceError(RequestError):
+    """The device answered, and could not do what it was asked."""
+
+
+class DeviceSilent(DeviceError):
+    """The device stopped answering, or never did."""
+
+
+class DeviceMismatch(DeviceError):
+    """The device runs another model or speaks another protocol."""
+
+
+class DeviceRestarted(DeviceError):
+    """The device has forgotten us: it was reset in the middle."""
+
+
+class DeviceFault(DeviceError):
+    """The processor took a fault.
+
+    Attributes:
+        registers: What the core had stacked.
+        symbol: The function at the faulting instruction, empty when unknown.
+    """
+
+    def __init__(self, message: str, registers: Registers, symbol: str) -> None:
+        super().__init__(message)
+        self.registers = registers
+        self.symbol = symbol
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame's content, CRC checked and removed."""
+
+    type: int
+    status: int
+    session: int
+    sequence: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a device says of itself.
+
+    Attributes:
+        data_bytes: The largest data of one frame.
+        counter_hz: Rate of the counter that times runs.
+        init_count: What td_model_init() took, in the transport's unit.
+        inputs, outputs: Bytes of each tensor.
+        layers: How many steps a run has.
+        sha256: Of the model, hex.
+    """
+
+    board: str
+    sha256: str
+    data_bytes: int
+    counter_hz: int
+    init_count: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    layers: int
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """One step of a run.
+
+    Attributes:
+        index: The operator's number in the `.tflite` file.
+        count: What the step took, in the transport's unit.
+        output: Its output's bytes.
+    """
+
+    index: int
+    count: int
+    output: bytes
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A run of the model.
+
+    Attributes:
+        outputs: Each output's bytes.
+        count: What the run took, in the transport's unit.
+        layers: Each step, when it was run step by step; then `count` is their sum.
+    """
+
+    outputs: tuple[bytes, ...]
+    count: int
+    layers: tuple[LayerResult, ...] = ()
+
+
+def encode(frame: Frame) -> bytes:
+    """A frame as it stands on the line, delimiters included."""
+    body = _HEADER.pack(frame.type, frame.status, frame.session, frame.sequence) + frame.data
+    body += zlib.crc32(body).to_bytes(4, "little")
+    return b"\0" + cobs.encode(body) + b"\0"
+
+
+def decode(packet: bytes) -> Frame | None:
+    """The frame in the bytes between two delimiters, None when they are none."""
+    try:
+        body = cobs.decode(packet)
+    except cobs.DecodeError:
+        return None
+    if len(body) < _HEADER.size + 4 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+        return None
+    return Frame(*_HEADER.unpack_from(body), data=body[_HEADER.size : -4])
+
+
+class Client:
+    """Asks a verify firmware to run its model.
+
+    Args:
+        transport: A running firmware.
+        firmware: What runs there, to name the functions at a fault's addresses.
+        sha256: Hex digest of the model that must be there; None accepts any.
+        macs: The model's multiply-accumulates; how long a run may take grows with them.
+        silence_s: How long a request that is not a run may stay unanswered.
+
+    Attributes:
+        retries: Requests that had to be sent again.
+        restarts: How often the device was found to have been reset.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        firmware: Firmware | None = None,
+        *,
+        sha256: str | None = None,
+        macs: int = 0,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self.retries = 0
+        self.restarts = 0
+        self._transport = transport
+        self._firmware = firmware
+        self._sha256 = sha256
+        self._silence_s = silence_s
+        self._run_s = max(silence_s, RUN_S + macs * RUN_S_PER_MAC)
+        self._session = 0
+        self._sequence = 0
+        self._pending = bytearray()
+        self._console = bytearray()
+        self._round_trip_s = FIRST_WAIT_S / 4
+        # What must at least be waited before a request that may take long is sent again.
+        self._least_s = {Type.HELLO: LONG_WAIT_S, Type.RUN: LONG_WAIT_S, Type.STEP: LONG_WAIT_S}
+        self._chunk_bytes = LEAST_CHUNK_BYTES
+        self._hello: Hello | None = None
+
+    @property
+    def console(self) -> str:
+        """What the device printed that was no frame."""
+        return self._console.decode("ascii", "replace")
+
+    def hello(self) -> Hello:
+        """Opens a session, and checks who is there.
+
+        Raises:
+            DeviceMismatch: Another protocol or another model.
+            DeviceSilent: Nobody is there, or it is no verify firmware.
+        """
+        self._session = self._session % 0xFFFF + 1 if self._session else secrets.randbelow(65535) + 1
+        self._sequence = 0
+        reply = self._request(Type.HELLO, b"", self._silence_s, check_status=False)
+        data = reply.data
+        protocol = int.from_bytes(data[:4], "little")
+        if protocol != PROTOCOL or len(data) < _HELLO.size + SHA256_BYTES:
+            raise DeviceMismatch(
+                f"the device speaks protocol {protocol}, this host speaks {PROTOCOL}",
+                "build and flash the firmware again with this version of tinydeploy",
+            )
+        _, data_bytes, hz, init_ticks, inputs, outputs, layers = _HELLO.unpack_from(data)
+        sha256 = data[_HELLO.size : _HELLO.size + SHA256_BYTES].hex()
+        board = data[_HELLO.size + SHA256_BYTES :].decode("ascii", "replace")
+        if self._sha256 is not None and sha256 != self._sha256:
+            raise DeviceMismatch(
+                f"{board} holds the model with SHA-256 {sha256}, expected is {self._sha256}",
+                "build and flash the firmware again",
+            )
+        if reply.status != Status.OK:
+            raise DeviceError(f"td_model_init() failed on {board}")
+        self._chunk_bytes = data_bytes
+        self._hello = Hello(
+            board=board,
+            sha256=sha256,
+            data_bytes=data_bytes,
+            counter_hz=hz,
+            init_count=self._transport.scale(init_ticks, hz),
+            inputs=tuple(self._tensor(Kind.INPUT, i)[0] for i in range(inputs)),
+            outputs=tuple(self._tensor(Kind.OUTPUT, i)[0] for i in range(outputs)),
+            layers=layers,
+        )
+        return self._hello
+
+    def infer(self, inputs: Sequence[bytes], *, layers: bool = False) -> Inference:
+        """Loads all inputs, runs, and reads all outputs; begins again when the device was reset.
+
+        Args:
+            inputs: Each input's bytes.
+            layers: Run layer by layer, and read each layer's output.
+
+        Raises:
+            DeviceError: And its subclasses.
+        """
+        return self._begin_again_after_restart(lambda: self._infer(inputs, layers))
+
+    def load(self, index: int, data: bytes) -> None:
+        """Writes an input; must be done for every input before each run."""
+        hello = self._known()
+        if len(data) != hello.inputs[index]:
+            raise DeviceError(
+                f"input {index} is {hello.inputs[index]} bytes on the device, "
+                f"{len(data)} bytes were given"
+            )
+        prefix_bytes = 8
+
+        def part(offset: int, size: int) -> bytes:
+            return struct.pack("<II", index, offset) + data[offset : offset + size]
+
+        for _ in self._in_chunks(Type.LOAD, part, len(data), hello.data_bytes - prefix_bytes):
+            pass
+
+    def run(self) -> int:
+        """Runs the model once. Returns what it took, in the transport's unit."""
+        return self._timed(Type.RUN, b"")
+
+    def read(self, index: int) -> bytes:
+        """An output's bytes; valid until the next load."""
+        return self._read(Kind.OUTPUT, index, self._known().outputs[index])
+
+    def run_layers(self) -> Iterator[LayerResult]:
+        """Runs the model step by step, each when it is asked for."""
+        for step in range(self._known().layers):
+            count = self._timed(Type.STEP, step.to_bytes(4, "little"))
+            size, index = self._tensor(Kind.LAYER, step)
+            yield LayerResult(index, count, self._read(Kind.LAYER, step, size))
+
+    def _known(self) -> Hello:
+        return self._hello or self.hello()
+
+    def _infer(self, inputs: Sequence[bytes], layers: bool) -> Inference:
+        hello = self._known()
+        if len(inputs) != len(hello.inputs):
+            raise DeviceError(
+                f"the model has {len(hello.inputs)} inputs on the device, {len(inputs)} were given"
+            )
+        for index, data in enumerate(inputs):
+            self.load(index, data)
+        steps = tuple(self.run_layers()) if layers else ()
+        count = sum(step.count for step in steps) if layers else self.run()
+        return Inference(tuple(self.read(i) for i in range(len(hello.outputs))), count, steps)
+
+    def _begin_again_after_restart(self, action: Callable[[], T]) -> T:
+        for _ in range(MOST_RESTARTS):
+            try:
+                return action()
+            except DeviceRestarted:
+                self.restarts += 1
+                self._hello = None
+        return action()
+
+    def _tensor(self, kind: Kind, index: int) -> tuple[int, int]:
+        """(bytes, operator's number in the file)."""
+        reply = self._request(Type.TENSOR, struct.pack("<II", kind, index), self._silence_s)
+        size, number = struct.unpack("<II", reply.data)
+        return size, number
+
+    def _timed(self, kind: Type, data: bytes) -> int:
+        hz = self._known().counter_hz
+        reply = self._request(kind, data, self._run_s)
+        return self._transport.scale(int.from_bytes(reply.data, "little"), hz)
+
+    def _read(self, kind: Kind, index: int, size: int) -> bytes:
+        def part(offset: int, size: int) -> bytes:
+            return struct.pack("<IIII", kind, index, offset, size)
+
+        return b"".join(self._in_chunks(Type.READ, part, size, self._known().data_bytes))
+
+    def _in_chunks(
+        self, kind: Type, part: Callable[[int, int], bytes], total: int, most: int
+    ) -> Iterator[bytes]:
+        """Moves `total` bytes; on a bad line in chunks so small that some get through."""
+        offset = 0
+        patience = _Patience(self._silence_s)
+        while offset < total:
+            size = min(self._chunk_bytes, most, total - offset)
+            reply = self._try(kind, part(offset, size), patience.wait_s(self._round_trip_s))
+            if reply is None:
+                self._chunk_bytes = max(self._chunk_bytes // 2, LEAST_CHUNK_BYTES)
+                self._missed(kind, patience)
+                continue
+            self._check(kind, reply)
+            offset += size
+            self._chunk_bytes = min(self._chunk_bytes + LEAST_CHUNK_BYTES, most)
+            patience = _Patience(self._silence_s)
+            yield reply.data
+
+    def _request(
+        self, kind: Type, data: bytes, limit_s: float, check_status: bool = True
+    ) -> Frame:
+        """A request that is sent again, with its number, until it is answered."""
+        patience = _Patience(limit_s)
+        least_s = self._least_s.get(kind, 0.0)
+        self._sequence += 1
+        started = time.monotonic()
+        while True:
+            wait_s = max(least_s, patience.wait_s(self._round_trip_s))
+            reply = self._try(kind, data, wait_s, again=patience.tries > 0)
+            if reply is not None:
+                break
+            self._missed(kind, patience)
+        if kind in (Type.RUN, Type.STEP):
+            self._least_s[kind] = max(FIRST_WAIT_S, 2 * (time.monotonic() - started))
+        if check_status or reply.status == Status.NO_SESSION:
+            self._check(kind, reply)
+        return reply
+
+    def _missed(self, kind: Type, patience: _Patience) -> None:
+        self.retries += 1
+        patience.tries += 1
+        if patience.over:
+            self._silent(
+                f"the device did not answer {kind.name} in {patience.elapsed_s:.1f} s "
+                f"and {patience.tries} tries"
+            )
+
+    def _silent(self, message: str) -> NoReturn:
+        reason = self._transport.diagnose()
+        if reason:
+            message += f": {reason}"
+        elif self._console:
+            message += f"; it printed {self.console[-80:]!r}"
+        raise DeviceSilent(message, "tinydeploy doctor")
+
+    def _check(self, kind: Type, reply: Frame) -> None:
+        if reply.status == Status.NO_SESSION:
+            raise DeviceRestarted(f"the device was reset before {kind.name}")
+        if reply.status == Status.FAILED:
+            raise DeviceError(f"the model's code reported an error in {kind.name}")
+        if reply.status != Status.OK:
+            raise DeviceError(f"the device refused {kind.name} with status {reply.status}")
+
+    def _try(self, kind: Type, data: bytes, wait_s: float, again: bool | None = None) -> Frame | None:
+        """Sends a request once; the reply, None when none came in time.
+
+        Args:
+            again: Keep the sequence number; None for a request that stands alone.
+        """
+        if again is None:
+            self._sequence += 1
+        started = time.monotonic()
+        reply: Frame | None = None
+        try:
+            self._transport.write(encode(Frame(kind, 0, self._session, self._sequence, data)))
+            reply = self._await(kind, started + wait_s)
+        except EOFError:
+            self._silent(f"the device ended during {kind.name}")
+        if reply is not None and not again and kind not in (Type.RUN, Type.STEP):
+            elapsed_s = time.monotonic() - started
+            self._round_trip_s += (elapsed_s - self._round_trip_s) / 4
+        return reply
+
+    def _await(self, kind: Type, deadline: float) -> Frame | None:
+        while (left_s := deadline - time.monotonic()) > 0:
+            received = self._transport.read(left_s)
+            if not received:
+                return None
+            for frame in self._frames(received):
+                if frame.type == Type.FAULT | _REPLY and frame.session in (0, self._session):
+                    self._fault(kind, frame)
+                if (frame.type, frame.session, frame.sequence) == (
+                    kind | _REPLY,
+                    self._session,
+                    self._sequence,
+                ):
+                    return frame
+        return None
+
+    def _frames(self, received: bytes) -> list[Frame]:
+        self._pending += received
+        *packets, rest = self._pending.split(b"\0")
+        frames = []
+        for packet in packets:
+            frame = decode(bytes(packet))
+            if frame is not None:
+                frames.append(frame)
+            else:
+                self._print(packet)
+        if len(rest) > MOST_BODY_BYTES + 1:
+            self._print(rest)
+            rest = bytearray()
+        self._pending = rest
+        return frames
+
+    def _print(self, text: bytes) -> None:
+        self._console = (self._console + text)[-MOST_CONSOLE_BYTES:]
+
+    def _fault(self, kind: Type, frame: Frame) -> NoReturn:
+        registers = Registers.unpack(frame.data)
+        symbol = self._firmware.symbol_at(registers.pc) if self._firmware else None
+        where = f"in {symbol}" if symbol else "outside of the firmware"
+        raise DeviceFault(
+            f"the device faulted during {kind.name}: {registers.cause()} at "
+            f"0x{registers.pc:08x} {where}",
+            registers,
+            symbol or "",
+        )
+
+
+class _Patience:
+    """How long to go on with one request: some tries at least, some seconds at most."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.tries = 0
+        self._limit_s = limit_s
+        self._started = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def over(self) -> bool:
+        return self.tries >= MOST_TRIES or (
+            self.tries >= LEAST_TRIES and self.elapsed_s >= self._limit_s
+        )
+
+    def wait_s(self, round_trip_s: float) -> float:
+        """How long to wait for this try's reply: doubles from try to try."""
+        wait_s = max(4 * round_trip_s, LEAST_WAIT_S) * 2**min(self.tries, 10)
+        left_s = self._limit_s - self.elapsed_s
+        return max(min(wait_s, MOST_WAIT_S, left_s), LEAST_WAIT_S)
