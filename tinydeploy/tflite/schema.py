@@ -166,6 +166,14 @@ class OperatorSlot(IntEnum):
     BUILTIN_OPTIONS_2 = 12
 
 
+class SignatureDefSlot(IntEnum):
+    INPUTS = 0
+    OUTPUTS = 1
+    SIGNATURE_KEY = 2
+    DEPRECATED_TAG = 3
+    SUBGRAPH_INDEX = 4
+
+
 class BufferSlot(IntEnum):
     DATA = 0
     OFFSET = 1
