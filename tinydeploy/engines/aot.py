@@ -1,0 +1,43 @@
+"""The ahead-of-time engine: the plan as C, calling kernels of our own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from .. import transforms
+from ..emit.model import model_source
+from ..graph import Graph
+from ..paths import KERNELS
+from ..plan.plan import Target
+from ..plan.planner import make_plan
+from .base import Emission
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+class Aot:
+    """Compiles the model to C."""
+
+    name = "aot"
+
+    def emit(self, graph: Graph, target: Target) -> Emission:
+        plan = make_plan(transforms.apply(graph), target)
+        sources = sorted({call.kernel.source for call in plan.calls})
+        headers = sorted({call.header for call in plan.calls})
+        files = {"model.c": model_source(plan), **_with_headers([*sources, *headers])}
+        return Emission(plan, files)
+
+
+def _with_headers(names: Iterable[str]) -> Mapping[str, str]:
+    """Kernel files and the kernel headers that they include, directly or not."""
+    files: dict[str, str] = {}
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        path = KERNELS / name
+        if name in files or not path.is_file():
+            continue
+        files[name] = path.read_text(encoding="utf-8")
+        pending += _INCLUDE.findall(files[name])
+    return files
