@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "td_lut.h"
 
 void td_s8_flip__scalar(const td_flip *p, const void *in, void *out, void *scratch) {
@@ -9,9 +7,9 @@ void td_s8_flip__scalar(const td_flip *p, const void *in, void *out, void *scrat
   uint32_t n = p->count;
   for (; n >= 4; n -= 4) {
     uint32_t word;
-    memcpy(&word, x, 4);
+    __builtin_memcpy(&word, x, 4);
     word ^= 0x80808080u;
-    memcpy(y, &word, 4);
+    __builtin_memcpy(y, &word, 4);
     x += 4;
     y += 4;
   }

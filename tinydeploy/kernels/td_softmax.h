@@ -8,7 +8,7 @@
  * farther than that below their row's maximum count as 0.
  * rows >= 1; 1 <= depth <= 8191, so that a row's sum in Q12.19 fits 32 bits. */
 typedef struct {
-  const uint32_t *exps;
+  const int32_t *exps;
   uint32_t exp_count;
   uint32_t rows;
   uint32_t depth;

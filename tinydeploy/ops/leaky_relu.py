@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 
 from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from ..graph import Array, DType
+from ..tflite.schema import LeakyReluOptions
 from . import byte_map
 from .base import OperatorView
 
@@ -17,16 +16,10 @@ reference = byte_map.reference
 lower = byte_map.lower
 
 
-class Slot(IntEnum):
-    """Fields of LeakyReluOptions."""
-
-    ALPHA = 0
-
-
 def parse(view: OperatorView) -> byte_map.ByteMap:
     in_scale, in_zero = view.per_tensor(view.input(0, DType.INT8))
     out_scale, out_zero = view.per_tensor(view.output(0, DType.INT8))
-    alpha = np.float32(view.options.float32(Slot.ALPHA))
+    alpha = np.float32(view.options.float32(LeakyReluOptions.ALPHA))
     if not np.isfinite(alpha):
         view.fail(f"alpha is {alpha}")
     scale = np.float32(in_scale)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from ..fixedpoint import (
 )
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, Isa, Kernel, KernelCall
+from ..tflite.schema import SoftmaxOptions
 from . import fixedpoint_functions
 from .base import OperatorView
 
@@ -33,18 +33,12 @@ _SUM_FRACTION_BITS = 31 - _SUM_BITS
 LARGEST_DEPTH = (1 << (_SUM_BITS + 1)) - 1
 
 
-class Slot(IntEnum):
-    """Fields of SoftmaxOptions."""
-
-    BETA = 0
-
-
 @dataclass(frozen=True, eq=False)
 class Params:
     """Mirrors td_softmax.
 
     Attributes:
-        exps: uint32 [n], Q0.31: exp(-i * beta * scale) for a distance i from the maximum. Farther
+        exps: int32 [n], Q0.31: exp(-i * beta * scale) for a distance i from the maximum. Farther
             elements add nothing to the sum and come out as 0.
         rows: How many rows there are.
         depth: Elements of a row.
@@ -67,12 +61,12 @@ def parse(view: OperatorView) -> Params:
     depth = source.shape[-1]
     if not 0 < depth <= LARGEST_DEPTH:
         view.fail(f"rows have {depth} elements, supported are 1 to {LARGEST_DEPTH}")
-    exps = _exponentials(view, view.options.float32(Slot.BETA) * scale)
+    exps = _exponentials(view, view.options.float32(SoftmaxOptions.BETA) * scale)
     return Params(exps, source.elements // depth, depth)
 
 
 def _exponentials(view: OperatorView, step: float) -> Array:
-    """uint32 [1 to 256]: exp(-i * step) in Q0.31, up to the last one that matters."""
+    """int32 [1 to 256]: exp(-i * step) in Q0.31, up to the last one that matters."""
     real = step * 2 ** (31 - _INPUT_BITS)
     if not real > 1:
         view.fail(f"beta times the input's scale is {step:g}, must be above 2**-26")
@@ -84,7 +78,7 @@ def _exponentials(view: OperatorView, step: float) -> Array:
     exps = fixedpoint_functions.exp_on_negative_values(scaled.astype(np.int64), _INPUT_BITS)
     # Below half a unit of the sum's last place nothing is added to it, and nothing comes out.
     counts = np.flatnonzero(exps >= 1 << (_SUM_BITS - 1))
-    return exps[: counts[-1] + 1].astype(np.uint32)
+    return exps[: counts[-1] + 1].astype(np.int32)
 
 
 def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ...]:

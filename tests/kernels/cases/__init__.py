@@ -1,0 +1,16 @@
+"""One file an operator: `cases()`, a hypothesis strategy of `Case`s. See ../README.md."""
+
+from __future__ import annotations
+
+import importlib
+
+from hypothesis import strategies as st
+
+from tests.kernels.case import Case
+
+
+def cases_of(operator: str) -> st.SearchStrategy[Case]:
+    """The strategy of the operator's own file, tests/kernels/cases/<operator>.py."""
+    module = importlib.import_module(f"{__name__}.{operator.lower()}")
+    strategy: st.SearchStrategy[Case] = module.cases()
+    return strategy
