@@ -1,0 +1,216 @@
+"""Views of a model before it is built: its layers, the RAM plan, the boards that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from ..graph import Graph
+from ..plan.plan import Constant, KernelCall, Placement, Plan
+from .terminal import (
+    BAD,
+    BAR,
+    GOOD,
+    SOFT,
+    STRONG,
+    Signs,
+    bar,
+    indented,
+    printable,
+    shape,
+    signs,
+    size,
+    table,
+)
+
+_MAP_CELLS = 40
+_MAP_HEAD = "arena, first byte to last"
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A board as the tables show it.
+
+    Attributes:
+        ram_bytes, flash_bytes: What the board has for the image.
+        needs_ram_bytes, needs_flash_bytes: What a model takes of it; None where none is asked.
+        runners: What can run it here or elsewhere.
+    """
+
+    name: str
+    title: str
+    core: str
+    clock_hz: int
+    ram_bytes: int
+    flash_bytes: int
+    runners: tuple[str, ...] = ()
+    needs_ram_bytes: int | None = None
+    needs_flash_bytes: int | None = None
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the model fits; None where none is asked."""
+        if self.needs_ram_bytes is None or self.needs_flash_bytes is None:
+            return None
+        return self.needs_ram_bytes <= self.ram_bytes and self.needs_flash_bytes <= self.flash_bytes
+
+
+def print_model(graph: Graph, plan: Plan, to: Console) -> None:
+    """Inputs, outputs, operators and the RAM plan of a model."""
+    sign = signs(to)
+    title = Text(printable(graph.name), STRONG).append(f"  {size(graph.size_bytes)}", SOFT)
+    to.print(title.append(f"  sha256 {graph.sha256[:12]}", SOFT))
+    to.print(indented(_interface(graph, sign), above=1))
+    to.print(indented(_operators(plan, sign), above=1))
+    to.print(indented(_totals(plan), above=1))
+    to.print(indented(_arena_map(plan, sign), above=1))
+
+
+def print_boards(rows: Sequence[BoardRow], to: Console) -> None:
+    """A row a board; with what a model takes of it where the rows say so."""
+    sign = signs(to)
+    asked = any(row.fits is not None for row in rows)
+    last = "fits" if asked else "runs on"
+    heads = ("board", "core", "clock", "flash", "RAM", last)
+    made = table(sign, *heads, left=("board", "core", last), wrap=last)
+    for row in rows:
+        cells = [
+            Text(row.name),
+            Text(row.core),
+            Text(f"{row.clock_hz / 1e6:g} MHz" if row.clock_hz else sign.dash),
+            Text(size(row.flash_bytes) if row.flash_bytes else sign.dash),
+            Text(size(row.ram_bytes) if row.ram_bytes else sign.dash),
+        ]
+        cells.append(_fit(row, sign) if asked else Text(", ".join(row.runners), SOFT))
+        made.add_row(*cells)
+    to.print(made)
+
+
+def _interface(graph: Graph, sign: Signs) -> Table:
+    made = Table.grid(padding=(0, 2))
+    for name, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for index in indices:
+            tensor = graph.tensors[index]
+            made.add_row(
+                Text(name, SOFT),
+                Text(f"{tensor.dtype.value} {shape(tensor.shape, sign)}"),
+                Text(_quantization(graph, index), SOFT),
+                Text(printable(tensor.name, 30), SOFT, no_wrap=True, overflow="ellipsis"),
+            )
+    return made
+
+
+def _quantization(graph: Graph, index: int) -> str:
+    quantization = graph.tensors[index].quantization
+    if quantization is None or not quantization.scales:
+        return ""
+    return f"scale {quantization.scales[0]:.6g}, zero {quantization.zero_points[0]}"
+
+
+def _operators(plan: Plan, sign: Signs) -> Table:
+    heads = ("#", "operator", "output", "MACs", "weights", "live")
+    made = table(sign, *heads, left=("operator", "output"))
+    calls = {call.layer: (position, call) for position, call in enumerate(plan.calls)}
+    for node in plan.graph.nodes:
+        position, call = calls.get(node.index, (None, None))
+        tensor = plan.graph.tensors[node.outputs[0]]
+        made.add_row(
+            Text(str(node.index), SOFT),
+            Text(node.op),
+            Text(shape(tensor.shape, sign), SOFT),
+            Text(f"{call.macs:,}" if call and call.macs else sign.dash),
+            Text(f"{_constant_bytes(call):,}" if call else sign.dash),
+            Text(f"{_live_bytes(plan, position):,}" if position is not None else sign.dash),
+        )
+    return made
+
+
+def _constant_bytes(call: KernelCall) -> int:
+    return sum(f.data.nbytes for f in call.fields.values() if isinstance(f, Constant))
+
+
+def _totals(plan: Plan) -> Text:
+    text = Text("in all ", SOFT).append(f"{sum(c.macs for c in plan.calls):,} MACs")
+    text.append("    weights ", SOFT).append(f"{plan.constant_bytes:,} B")
+    text.append("    arena ", SOFT).append(f"{plan.arena_bytes:,} B")
+    return text.append(f" (no plan needs less than {plan.lower_bound_bytes:,})", SOFT)
+
+
+def _arena_map(plan: Plan, sign: Signs) -> Group:
+    """The arena over time: a row a call, a cell `arena_bytes / _MAP_CELLS` bytes."""
+    made = table(sign, "#", _MAP_HEAD, "live", left=(_MAP_HEAD,))
+    for position, call in enumerate(plan.calls):
+        cells = Text()
+        spans = _spans(plan, position, sign)
+        for cell in range(_MAP_CELLS):
+            first = cell * plan.arena_bytes // _MAP_CELLS
+            last = (cell + 1) * plan.arena_bytes // _MAP_CELLS
+            here = (look for look, start, end in spans if start < last and first < end)
+            cells.append(*next(here, (sign.empty, SOFT)))
+        made.add_row(Text(str(call.layer), SOFT), cells, Text(f"{_live_bytes(plan, position):,}"))
+    legend = Text()
+    for name, (character, style) in _looks(sign).items():
+        legend.append(character * 2, style).append(f" {name}   ", SOFT)
+    return Group(made, legend)
+
+
+def _looks(sign: Signs) -> dict[str, tuple[str, str]]:
+    """How what lives in the arena is drawn: (character, style)."""
+    return {
+        "written": (sign.full, GOOD),
+        "read or kept": (sign.kept, BAR),
+        "scratch": (sign.scratch, "yellow"),
+    }
+
+
+def _spans(plan: Plan, position: int, sign: Signs) -> list[tuple[tuple[str, str], int, int]]:
+    """(look, first byte, end) of what lives during a call; what hides another comes first."""
+    looks = _looks(sign)
+    outputs = plan.calls[position].outputs
+    written = {plan.placements[i].offset for i in outputs if i in plan.placements}
+    spans = [
+        (looks["written" if place.offset in written else "read or kept"], place)
+        for place in sorted(_alive(plan, position), key=lambda p: p.offset not in written)
+    ]
+    scratch = plan.scratch[position]
+    spans += [(looks["scratch"], scratch)] if scratch else []
+    return [(look, place.offset, place.offset + place.bytes) for look, place in spans]
+
+
+def _alive(plan: Plan, position: int) -> list[Placement]:
+    return [p for p in plan.placements.values() if p.first <= position <= p.last]
+
+
+def _live_bytes(plan: Plan, position: int) -> int:
+    """Bytes of the arena in use during a call; what shares memory counts once."""
+    scratch = plan.scratch[position]
+    alive = [*_alive(plan, position), *([scratch] if scratch else [])]
+    total = reached = 0
+    for place in sorted(alive, key=lambda p: p.offset):
+        end = place.offset + place.bytes
+        total += max(0, end - max(place.offset, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _fit(row: BoardRow, sign: Signs) -> Text:
+    missing = [
+        f"{name} short by {size(needs - has)}"
+        for name, needs, has in (
+            ("RAM", row.needs_ram_bytes or 0, row.ram_bytes),
+            ("flash", row.needs_flash_bytes or 0, row.flash_bytes),
+        )
+        if needs > has
+    ]
+    if missing:
+        return Text(f"{sign.bad} ", BAD).append(", ".join(missing), SOFT)
+    share = max(
+        (row.needs_ram_bytes or 0) / (row.ram_bytes or 1),
+        (row.needs_flash_bytes or 0) / (row.flash_bytes or 1),
+    )
+    text = Text(f"{sign.good} ", GOOD).append_text(bar(share, 10, sign))
+    return text.append(f" {share:.0%}", SOFT)
