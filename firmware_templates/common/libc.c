@@ -1,0 +1,110 @@
+/* The four functions of the C library that compilers call by themselves, and kernels use for rows
+ * of tensors. Words at a time where both ends allow it; Armv7-M and later read words from any
+ * address, Armv6-M does not. */
+#include <stddef.h>
+#include <stdint.h>
+
+/* A compiler must not find memcpy in memcpy's own loop and call it. */
+#if defined(__clang__)
+#define LEAF __attribute__((no_builtin("memcpy", "memmove", "memset", "memcmp"), used))
+#else
+#define LEAF __attribute__((optimize("no-tree-loop-distribute-patterns"), used))
+#endif
+
+#ifdef __ARM_FEATURE_UNALIGNED
+#define ANY_ADDRESS 1
+#else
+#define ANY_ADDRESS 0
+#endif
+
+/* May alias anything, and lie at any address where the processor allows that. */
+#if ANY_ADDRESS
+typedef uint32_t __attribute__((may_alias, aligned(1))) word;
+#else
+typedef uint32_t __attribute__((may_alias)) word;
+#endif
+
+#define WORD sizeof(word)
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memmove(void *to, const void *from, size_t bytes);
+void *memset(void *to, int value, size_t bytes);
+int memcmp(const void *a, const void *b, size_t bytes);
+
+static inline int words_match(const void *a, const void *b) {
+  return ANY_ADDRESS || (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
+}
+
+/* Bytes from `address` to the next multiple of a word. */
+static inline size_t to_word(const void *address) { return (0u - (uintptr_t)address) & (WORD - 1); }
+
+/* From the first byte up; `to` may overlap `from` when it is lower. */
+static inline __attribute__((always_inline)) void copy_up(uint8_t *to, const uint8_t *from,
+                                                          size_t bytes) {
+  if (bytes >= 2 * WORD && words_match(to, from)) {
+    for (size_t head = to_word(to); head != 0; --head, --bytes) *to++ = *from++;
+    for (; bytes >= 4 * WORD; bytes -= 4 * WORD, to += 4 * WORD, from += 4 * WORD) {
+      const word a = ((const word *)from)[0], b = ((const word *)from)[1];
+      const word c = ((const word *)from)[2], d = ((const word *)from)[3];
+      ((word *)to)[0] = a;
+      ((word *)to)[1] = b;
+      ((word *)to)[2] = c;
+      ((word *)to)[3] = d;
+    }
+    for (; bytes >= WORD; bytes -= WORD, to += WORD, from += WORD) {
+      *(word *)to = *(const word *)from;
+    }
+  }
+  for (; bytes != 0; --bytes) *to++ = *from++;
+}
+
+LEAF void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
+  copy_up(to, from, bytes);
+  return to;
+}
+
+LEAF void *memmove(void *to, const void *from, size_t bytes) {
+  if ((uintptr_t)to - (uintptr_t)from >= bytes) {
+    copy_up(to, from, bytes);
+    return to;
+  }
+  /* `to` lies inside [from, from + bytes): from the last byte down. */
+  uint8_t *d = (uint8_t *)to + bytes;
+  const uint8_t *s = (const uint8_t *)from + bytes;
+  if (bytes >= 2 * WORD && words_match(d, s)) {
+    for (size_t tail = (uintptr_t)d & (WORD - 1); tail != 0; --tail, --bytes) *--d = *--s;
+    for (; bytes >= WORD; bytes -= WORD) {
+      d -= WORD;
+      s -= WORD;
+      *(word *)d = *(const word *)s;
+    }
+  }
+  for (; bytes != 0; --bytes) *--d = *--s;
+  return to;
+}
+
+LEAF void *memset(void *to, int value, size_t bytes) {
+  uint8_t *d = to;
+  const uint8_t byte = (uint8_t)value;
+  if (bytes >= 2 * WORD) {
+    const word pattern = byte * 0x01010101u;
+    for (size_t head = to_word(d); head != 0; --head, --bytes) *d++ = byte;
+    for (; bytes >= 4 * WORD; bytes -= 4 * WORD, d += 4 * WORD) {
+      ((word *)d)[0] = pattern;
+      ((word *)d)[1] = pattern;
+      ((word *)d)[2] = pattern;
+      ((word *)d)[3] = pattern;
+    }
+    for (; bytes >= WORD; bytes -= WORD, d += WORD) *(word *)d = pattern;
+  }
+  for (; bytes != 0; --bytes) *d++ = byte;
+  return to;
+}
+
+LEAF int memcmp(const void *a, const void *b, size_t bytes) {
+  const uint8_t *x = a, *y = b;
+  for (; bytes != 0; --bytes, ++x, ++y) {
+    if (*x != *y) return *x < *y ? -1 : 1;
+  }
+  return 0;
+}
