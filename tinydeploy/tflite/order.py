@@ -114,7 +114,7 @@ def _check_reads(
             continue
         if i in writer:
             refuse(
-                f"{layer} reads tensor {i}, which {writer[i]} writes only then: "
+                f"{layer} reads tensor {i}, which {writer[i]} has yet to write: "
                 "the layers are out of order, or form a cycle"
             )
         refuse(f"{layer} reads tensor {i}, which nothing writes")

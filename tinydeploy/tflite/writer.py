@@ -109,6 +109,7 @@ class Tensor:
         shape_signature: The shape with -1 for dimensions unknown at conversion; None leaves
             it out.
         is_variable: Whether it keeps its value between inferences.
+        outside: (offset, size) in bytes of data that lie behind the flatbuffer, instead of `data`.
     """
 
     shape: tuple[int, ...]
@@ -120,6 +121,7 @@ class Tensor:
     name: str = ""
     shape_signature: tuple[int, ...] | None = None
     is_variable: bool = False
+    outside: tuple[int, int] | None = None
 
 
 def constant(
@@ -221,7 +223,7 @@ class _Writer:
         self.model = model
         self.builder: Any = flatbuffers.Builder(1024)
         # Buffer 0 is empty by convention: the buffer of every runtime tensor.
-        self.blobs: list[bytes | None] = [None]
+        self.blobs: list[bytes | tuple[int, int] | None] = [None]
         self.codes: list[tuple[int, str, int]] = []
 
     def write(self) -> bytes:
@@ -254,9 +256,10 @@ class _Writer:
 
     def tensor(self, tensor: Tensor) -> int:
         buffer = 0
-        if tensor.data is not None:
+        content = tensor.outside if tensor.data is None else _little_endian(tensor.data)
+        if content is not None:
             buffer = len(self.blobs)
-            self.blobs.append(_little_endian(tensor.data))
+            self.blobs.append(content)
         fields: _Fields = {
             TensorSlot.SHAPE: self.offset(self.vector(tensor.shape, "<i4")),
             TensorSlot.TYPE: self.scalar("Int8", tensor.type),
@@ -316,9 +319,16 @@ class _Writer:
             fields[OperatorCodeSlot.CUSTOM_CODE] = self.offset(name)
         return self.table(fields)
 
-    def buffer(self, blob: bytes | None) -> int:
+    def buffer(self, blob: bytes | tuple[int, int] | None) -> int:
         if blob is None:
             return self.table({})
+        if isinstance(blob, tuple):
+            offset, size = blob
+            outside: _Fields = {
+                BufferSlot.OFFSET: self.scalar("Uint64", offset),
+                BufferSlot.SIZE: self.scalar("Uint64", size),
+            }
+            return self.table(outside)
         return self.table({BufferSlot.DATA: self.offset(self.aligned(blob))})
 
     def option(self, option: Option) -> Callable[[int], None]:
