@@ -1,0 +1,45 @@
+/* CONV_2D, int8, grouped or not.
+ *
+ * out[n, y, x, o] = clamp(out_zero_point + requantize(bias[o] + sum over ky, kx, c of
+ *     weights[o, ky, kx, c] * (in[n, y * stride_h - pad_h + ky * dilation_h,
+ *                                 x * stride_w - pad_w + kx * dilation_w,
+ *                                 group * group_c + c] - in_zero_point)), low, high)
+ *
+ * with `requantize` of td_fixedpoint.h, group = o / (out_c / groups), group_c = in_c / groups, and
+ * pixels outside the input left out. Sums are taken modulo 2^32. A pixel outside counts as one of
+ * in_zero_point, so the zero point's share is a constant of the channel: `requant` holds
+ *     folded[o] = bias[o] - in_zero_point * sum of weights[o].
+ *
+ * Arguments of every kernel:
+ *     p: all sizes at least 1 (pads at least 0); groups divides in_c and out_c;
+ *         -128 <= low <= high <= 127.
+ *     in: int8 [batches, in_h, in_w, in_c], any alignment.
+ *     out: int8 [batches, out_h, out_w, out_c], any alignment, must not overlap `in`.
+ *     scratch: as each kernel says, 8-byte aligned.
+ * `patch` is kernel_h * kernel_w * group_c, the number of weights of an output channel.
+ */
+#ifndef TD_CONV_2D_H
+#define TD_CONV_2D_H
+
+#include <stdint.h>
+
+typedef struct {
+  int32_t batches;
+  int32_t in_h, in_w, in_c;
+  int32_t out_h, out_w, out_c;
+  int32_t kernel_h, kernel_w;
+  int32_t stride_h, stride_w;
+  int32_t dilation_h, dilation_w;
+  int32_t pad_h, pad_w;
+  int32_t groups;
+  int32_t in_zero_point, out_zero_point;
+  int32_t low, high;
+  const int8_t *weights;
+  const int32_t *requant;
+} td_conv_2d;
+
+/* weights: [out_c, patch]. requant: [out_c, 3] of folded, multiplier, shift.
+ * scratch: 2 * patch bytes. */
+void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
+
+#endif

@@ -1,0 +1,44 @@
+/* DEPTHWISE_CONV_2D, int8.
+ *
+ * out[n, y, x, o] = clamp(out_zero_point + requantize(bias[o] + sum over ky, kx of
+ *     weights[ky, kx, o] * (in[n, y * stride_h - pad_h + ky * dilation_h,
+ *                              x * stride_w - pad_w + kx * dilation_w,
+ *                              o / multiplier] - in_zero_point)), low, high)
+ *
+ * with multiplier = out_c / in_c, `requantize` of td_fixedpoint.h, and pixels outside the input
+ * left out. Sums are taken modulo 2^32. A pixel outside counts as one of in_zero_point, so the zero
+ * point's share is a constant of the channel: `requant` holds
+ *     folded[o] = bias[o] - in_zero_point * sum of weights[o].
+ *
+ * Arguments of every kernel:
+ *     p: all sizes at least 1 (pads at least 0); in_c divides out_c; -128 <= low <= high <= 127.
+ *     in: int8 [batches, in_h, in_w, in_c], any alignment.
+ *     out: int8 [batches, out_h, out_w, out_c], any alignment, must not overlap `in`.
+ *     scratch: as each kernel says, 8-byte aligned.
+ * `taps` is kernel_h * kernel_w.
+ */
+#ifndef TD_DEPTHWISE_CONV_2D_H
+#define TD_DEPTHWISE_CONV_2D_H
+
+#include <stdint.h>
+
+typedef struct {
+  int32_t batches;
+  int32_t in_h, in_w, in_c;
+  int32_t out_h, out_w, out_c;
+  int32_t kernel_h, kernel_w;
+  int32_t stride_h, stride_w;
+  int32_t dilation_h, dilation_w;
+  int32_t pad_h, pad_w;
+  int32_t in_zero_point, out_zero_point;
+  int32_t low, high;
+  const int8_t *weights;
+  const int32_t *requant;
+} td_depthwise_conv_2d;
+
+/* weights: [taps, out_c]. requant: [out_c, 3] of folded, multiplier, shift.
+ * scratch: 8 * taps + in_c bytes. */
+void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                                     void *scratch);
+
+#endif

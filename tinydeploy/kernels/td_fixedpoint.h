@@ -1,0 +1,56 @@
+/* Requantisation: the C twin of tinydeploy/fixedpoint.py, bit for bit.
+ *
+ * An accumulator becomes an output by two roundings of TFLite's 8-bit specification:
+ *
+ *     high(a, m)    = floor((a * m + 2^30) / 2^31)               0 <= m < 2^31
+ *     divide(v, r)  = v / 2^r, to nearest, halves away from zero
+ *     requantize(a) = divide(high(a * 2^left mod 2^32, m), right)   left or right is 0
+ *
+ * gemmlowp defines `high` with a nudge that depends on the product's sign and a division that
+ * truncates. For m >= 0 both come to the floor above: below zero, trunc((p + 1 - 2^30) / 2^31) is
+ * ceil((p + 1 - 2^30) / 2^31), which is floor((p + 2^30) / 2^31).
+ */
+#ifndef TD_FIXEDPOINT_H
+#define TD_FIXEDPOINT_H
+
+#include <stdint.h>
+
+/* high(a, m): any a, 0 <= m < 2^31. */
+static inline int32_t td_multiply_high(int32_t a, int32_t m) {
+#if defined(__ARM_ARCH) && __ARM_ARCH == 6
+  /* Armv6-M multiplies 32 x 32 -> 32 only: four 16 x 16 products. With a = ah 2^16 + al, and m
+   * likewise, a m = ah mh 2^32 + (ah ml + al mh) 2^16 + al ml; the low half of al ml cannot reach
+   * bit 30, and the middle is added up in two pieces of 17 and 15 bits. */
+  const int32_t ah = a >> 16, al = a & 0xffff;
+  const int32_t mh = m >> 16, ml = m & 0xffff;
+  const int32_t left = ah * ml;
+  const int32_t right = al * mh;
+  const uint32_t low = ((uint32_t)al * (uint32_t)ml) >> 16;
+  const int32_t carried = (left & 0x7fff) + (right & 0x7fff) + (int32_t)low + (1 << 14);
+  return ah * mh * 2 + (left >> 15) + (right >> 15) + (carried >> 15);
+#else
+  return (int32_t)(((int64_t)a * m + (1 << 30)) >> 31);
+#endif
+}
+
+/* divide(v, r): any v > INT32_MIN, 0 <= r <= 31. Halving in two steps cannot overflow. */
+static inline int32_t td_divide_by_power_of_two(int32_t v, int32_t r) {
+  if (r == 0) return v;
+  return (((v + (v >> 31)) >> (r - 1)) + 1) >> 1;
+}
+
+/* requantize(a): any a, 0 <= m < 2^31, -31 <= shift <= 30; a positive shift is `left`. */
+static inline int32_t td_requantize(int32_t a, int32_t m, int32_t shift) {
+  if (shift >= 0) return td_multiply_high((int32_t)((uint32_t)a << shift), m);
+  return td_divide_by_power_of_two(td_multiply_high(a, m), -shift);
+}
+
+/* v + offset (mod 2^32), not below `low` and not above `high`, both of int8. */
+static inline int8_t td_offset_and_clamp(int32_t v, int32_t offset, int32_t low, int32_t high) {
+  v = (int32_t)((uint32_t)v + (uint32_t)offset);
+  if (v < low) v = low;
+  if (v > high) v = high;
+  return (int8_t)v;
+}
+
+#endif

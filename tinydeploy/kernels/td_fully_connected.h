@@ -1,0 +1,44 @@
+/* FULLY_CONNECTED, int8.
+ *
+ * out[n, o] = clamp(out_zero_point + requantize(bias[o] + sum over d of
+ *     (weights[o, d] - weights_zero_point) * (in[n, d] - in_zero_point)), low, high)
+ *
+ * with `requantize` of td_fixedpoint.h. Sums are taken modulo 2^32. All of them but
+ *     sum of weights[o, d] * in[n, d] - weights_zero_point * sum of in[n, d]
+ * is a constant of the channel: `requant` holds
+ *     folded[o] = bias[o] - in_zero_point * sum over d of (weights[o, d] - weights_zero_point).
+ *
+ * Arguments of every kernel:
+ *     p: all sizes at least 1; -128 <= low <= high <= 127.
+ *     in: int8 [batches, in_depth], any alignment.
+ *     out: int8 [batches, out_depth], any alignment, must not overlap `in`.
+ *     scratch: as each kernel says, 8-byte aligned.
+ */
+#ifndef TD_FULLY_CONNECTED_H
+#define TD_FULLY_CONNECTED_H
+
+#include <stdint.h>
+
+typedef struct {
+  int32_t batches;
+  int32_t in_depth, out_depth;
+  int32_t weights_zero_point, out_zero_point;
+  int32_t low, high;
+  const int8_t *weights;
+  const int32_t *requant;
+} td_fully_connected;
+
+/* weights: [ceil(out_depth / 4), in_depth, 4], the last index over output channels, zeros where
+ * there is none. requant: [out_depth, 3] of folded, multiplier, shift. scratch: not used. */
+void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
+                                   void *scratch);
+
+/* weights_zero_point times the sum of a row of the input: what each channel subtracts. */
+static inline uint32_t td_fully_connected_offset(const td_fully_connected *p, const int8_t *row) {
+  int32_t sum = 0;
+  if (p->weights_zero_point == 0) return 0;
+  for (int32_t d = 0; d < p->in_depth; ++d) sum += row[d];
+  return (uint32_t)sum * (uint32_t)p->weights_zero_point;
+}
+
+#endif

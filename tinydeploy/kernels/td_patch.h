@@ -1,0 +1,72 @@
+/* The input of one output pixel of a convolution as a row of bytes, in the order of the weights. */
+#ifndef TD_PATCH_H
+#define TD_PATCH_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "td_conv_2d.h"
+
+static inline int32_t td_conv_2d_patch_bytes(const td_conv_2d *p) {
+  return p->kernel_h * p->kernel_w * (p->in_c / p->groups);
+}
+
+static inline int8_t *td_fill(int8_t *to, int32_t value, int32_t count) {
+  while (count-- > 0) *to++ = (int8_t)value;
+  return to;
+}
+
+static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
+#if defined(__ARM_FEATURE_UNALIGNED)
+  for (; count >= 4; count -= 4, from += 4, to += 4) {
+    uint32_t word;
+    memcpy(&word, from, 4);
+    memcpy(to, &word, 4);
+  }
+#endif
+  while (count-- > 0) *to++ = *from++;
+  return to;
+}
+
+/* The patch of output pixel (y, x): in place where its bytes are contiguous in the image, else
+ * gathered into `column` with in_zero_point where it lies outside.
+ *
+ *     image: [in_h, in_w, in_c], from the first channel of the group on.
+ *     column: [patch], where to gather; any alignment.
+ */
+static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, int32_t y, int32_t x,
+                                     int8_t *column) {
+  const int32_t depth = p->in_c / p->groups;
+  const int32_t top = y * p->stride_h - p->pad_h;
+  const int32_t left = x * p->stride_w - p->pad_w;
+  const int32_t right = left + (p->kernel_w - 1) * p->dilation_w + 1;
+  const int32_t whole_rows = p->dilation_w == 1 && p->groups == 1;
+  int8_t *to = column;
+
+  if (p->kernel_h == 1 && (whole_rows || p->kernel_w == 1) && left >= 0 && right <= p->in_w &&
+      top >= 0 && top < p->in_h) {
+    return image + (top * p->in_w + left) * p->in_c;
+  }
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+    const int32_t v = top + ky * p->dilation_h;
+    if (v < 0 || v >= p->in_h) {
+      to = td_fill(to, p->in_zero_point, p->kernel_w * depth);
+    } else if (whole_rows) {
+      const int32_t before = left < 0 ? -left : 0;
+      const int32_t after = right > p->in_w ? right - p->in_w : 0;
+      const int8_t *from = image + (v * p->in_w + left + before) * depth;
+      to = td_fill(to, p->in_zero_point, before * depth);
+      to = td_copy(to, from, (p->kernel_w - before - after) * depth);
+      to = td_fill(to, p->in_zero_point, after * depth);
+    } else {
+      for (int32_t kx = 0; kx < p->kernel_w; ++kx) {
+        const int32_t u = left + kx * p->dilation_w;
+        to = u < 0 || u >= p->in_w ? td_fill(to, p->in_zero_point, depth)
+                                   : td_copy(to, image + (v * p->in_w + u) * p->in_c, depth);
+      }
+    }
+  }
+  return column;
+}
+
+#endif

@@ -1,0 +1,36 @@
+#include "td_fixedpoint.h"
+#include "td_fully_connected.h"
+
+static inline void dot_1x4(const int8_t *in, const int8_t *weights, int32_t depth, uint32_t *acc) {
+  uint32_t a = acc[0], b = a, c = a, d = a;
+  for (const int8_t *end = in + depth; in != end; weights += 4) {
+    const int32_t x = *in++;
+    a += (uint32_t)(x * weights[0]);
+    b += (uint32_t)(x * weights[1]);
+    c += (uint32_t)(x * weights[2]);
+    d += (uint32_t)(x * weights[3]);
+  }
+  acc[0] = a;
+  acc[1] = b;
+  acc[2] = c;
+  acc[3] = d;
+}
+
+void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
+                                   void *scratch) {
+  (void)scratch;
+  for (int32_t n = 0; n < p->batches; ++n, in += p->in_depth) {
+    const uint32_t offset = td_fully_connected_offset(p, in);
+    const int32_t *requant = p->requant;
+    for (int32_t o = 0; o < p->out_depth; o += 4) {
+      const int32_t lanes = p->out_depth - o < 4 ? p->out_depth - o : 4;
+      uint32_t acc[4] = {0u - offset};
+      dot_1x4(in, p->weights + o * p->in_depth, p->in_depth, acc);
+      for (int32_t i = 0; i < lanes; ++i, requant += 3) {
+        const int32_t v =
+            td_requantize((int32_t)(acc[i] + (uint32_t)requant[0]), requant[1], requant[2]);
+        *out++ = td_offset_and_clamp(v, p->out_zero_point, p->low, p->high);
+      }
+    }
+  }
+}

@@ -1,0 +1,192 @@
+"""CONV_2D: int8 in and out, int8 weights, one scale or one an output channel, grouped or not.
+
+Source:
+    https://www.tensorflow.org/mlir/tfl_ops#tflconv_2d_tflconv2dop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph import Array, DType, Graph, Node
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from ..tflite.schema import Conv2DOptions
+from .base import OperatorView
+from .checks import expect_shape, fused_limits, positive, runtime_input
+from .convolution import (
+    Axis,
+    Requantization,
+    channel_multipliers,
+    check_bias,
+    fold,
+    parse_axis,
+    parse_requantization,
+)
+
+NAME = "CONV_2D"
+
+
+@dataclass(frozen=True)
+class Params:
+    """int8 [batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
+
+    Attributes:
+        groups: Into how many equal slices the channels of input and output are cut.
+    """
+
+    batches: int
+    h: Axis
+    w: Axis
+    in_c: int
+    out_c: int
+    groups: int
+    requant: Requantization
+
+    @property
+    def patch(self) -> int:
+        """Weights of an output channel."""
+        return self.h.kernel * self.w.kernel * (self.in_c // self.groups)
+
+    @property
+    def macs(self) -> int:
+        return self.batches * self.h.out * self.w.out * self.out_c * self.patch
+
+
+def parse(view: OperatorView) -> Params:
+    runtime_input(view, 0, DType.INT8)
+    batches, in_h, in_w, in_c = view.input(0, rank=4).shape
+    weights = view.constant(1, DType.INT8, rank=4)
+    out_c, kernel_h, kernel_w, depth = weights.shape
+    output = view.output(0, DType.INT8, rank=4)
+    positive(view, batches=batches, filters=out_c, filter_channels=depth, input_channels=in_c)
+    slot, options = Conv2DOptions, view.options
+    padding = options.int8(slot.PADDING)
+    h = parse_axis(
+        view,
+        padding,
+        (in_h, kernel_h),
+        options.int32(slot.STRIDE_H),
+        options.int32(slot.DILATION_H, 1),
+    )
+    w = parse_axis(
+        view,
+        padding,
+        (in_w, kernel_w),
+        options.int32(slot.STRIDE_W),
+        options.int32(slot.DILATION_W, 1),
+    )
+    if in_c % depth or out_c % (in_c // depth):
+        view.fail(
+            f"{in_c} input channels, {depth} channels a filter and {out_c} filters make no groups"
+        )
+    expect_shape(view, output, (batches, h.out, w.out, out_c))
+    check_bias(view, out_c)
+    assert weights.data is not None
+    requant = parse_requantization(
+        view,
+        weights.data.astype(np.int64).reshape(out_c, -1),
+        fused_limits(view, slot.FUSED_ACTIVATION, output),
+        channel_multipliers(view, out_c, axis=0),
+    )
+    return Params(batches, h, w, in_c, out_c, in_c // depth, requant)
+
+
+def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    p = params
+    x, weights = inputs[0], inputs[1]
+    assert x is not None
+    assert weights is not None
+    bias = inputs[2] if len(inputs) > 2 else None
+    # Sums of float64 products are exact here: they stay far below 2**53.
+    centred = x.astype(np.float64) - p.requant.in_zero_point
+    padded = np.pad(centred, ((0, 0), p.h.padded, p.w.padded, (0, 0)))
+    sums = np.zeros((p.batches, p.h.out, p.w.out, p.out_c))
+    depth, filters = p.in_c // p.groups, p.out_c // p.groups
+    wide = weights.astype(np.float64)
+    for g in range(p.groups):
+        channels = slice(g * depth, (g + 1) * depth)
+        outputs = slice(g * filters, (g + 1) * filters)
+        for ky in range(p.h.kernel):
+            for kx in range(p.w.kernel):
+                pixels = padded[:, p.h.window(ky), p.w.window(kx), channels]
+                sums[..., outputs] += pixels @ wide[outputs, ky, kx].T
+    if bias is not None:
+        sums += bias.reshape(-1)
+    return (p.requant.apply(sums),)
+
+
+def _pack(params: Params, kernel: Kernel, folded_weights: Array) -> Constant:
+    """The weights in the order of the kernel's inner loop."""
+    del kernel
+    return Constant("weights", folded_weights.reshape(params.out_c, -1), align=1)
+
+
+def _scratch_bytes(params: Params, kernel: Kernel) -> int:
+    del kernel
+    return 2 * params.patch
+
+
+def call(
+    params: Params, node: Node, kernel: Kernel, weights: Array, bias: Array | None
+) -> KernelCall:
+    """The call of a kernel of td_conv_2d.h.
+
+    Args:
+        weights: int8 [out_c, kernel_h, kernel_w, in_c / groups].
+        bias: int32 [out_c], or None.
+    """
+    p, requant = params, params.requant
+    kept, folded = fold(requant, weights.astype(np.int64), bias)
+    fields: dict[str, FieldValue] = {
+        "batches": p.batches,
+        "in_h": p.h.size,
+        "in_w": p.w.size,
+        "in_c": p.in_c,
+        "out_h": p.h.out,
+        "out_w": p.w.out,
+        "out_c": p.out_c,
+        "kernel_h": p.h.kernel,
+        "kernel_w": p.w.kernel,
+        "stride_h": p.h.stride,
+        "stride_w": p.w.stride,
+        "dilation_h": p.h.dilation,
+        "dilation_w": p.w.dilation,
+        "pad_h": p.h.pad,
+        "pad_w": p.w.pad,
+        "groups": p.groups,
+        "in_zero_point": requant.in_zero_point,
+        "out_zero_point": requant.out_zero_point,
+        "low": requant.low,
+        "high": requant.high,
+        "weights": _pack(p, kernel, kept),
+        "requant": requant.records(folded)
+        if kernel.isa is Isa.SCALAR
+        else requant.fast_records(folded),
+    }
+    return KernelCall(
+        layer=node.index,
+        op=node.op,
+        kernel=kernel,
+        struct="td_conv_2d",
+        header="td_conv_2d.h",
+        fields=fields,
+        inputs=(node.inputs[0],),
+        outputs=node.outputs,
+        scratch_bytes=_scratch_bytes(p, kernel),
+        macs=p.macs,
+    )
+
+
+def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
+    _, weights, *rest = graph.node_inputs(node)
+    assert weights is not None
+    assert weights.data is not None
+    bias = rest[0].data if rest and rest[0] is not None else None
+    return call(node.params, node, kernel, weights.data, bias)
+
+
+SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR)
+KERNELS = (SCALAR,)

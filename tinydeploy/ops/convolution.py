@@ -1,0 +1,207 @@
+"""What CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED share: windows, scales, requantisation.
+
+Source:
+    https://ai.google.dev/edge/litert/models/quantization_spec, and
+    https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from ..graph import Array, DType, Tensor
+from ..plan.plan import Constant
+from ..tflite.schema import Padding
+from .base import OperatorView
+from .checks import integers, positive
+
+# Of a stride, a dilation or a padded size, so that no position overflows 32 bits in C.
+_LARGEST = 1 << 24
+# Marks a multiplier of zero in a fast record: any in [2**30, 2**31) does, see `Requantization`.
+_HALF = 1 << 30
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A sliding window along one axis, in pixels; `pad` is what lies before the first."""
+
+    size: int
+    out: int
+    kernel: int
+    stride: int
+    dilation: int
+    pad: int
+
+    def window(self, tap: int) -> slice:
+        """The padded positions that tap `tap` reads, one an output."""
+        first = tap * self.dilation
+        return slice(first, first + (self.out - 1) * self.stride + 1, self.stride)
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """How much to pad before and after so that every window lies inside."""
+        reach = (self.out - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+        return self.pad, max(0, reach - self.size - self.pad)
+
+
+def parse_axis(
+    view: OperatorView, padding: int, sizes: tuple[int, int], stride: int, dilation: int
+) -> Axis:
+    """The windows along one axis of `sizes` (input, kernel)."""
+    size, kernel = sizes
+    positive(view, input_size=size, kernel=kernel, stride=stride, dilation=dilation)
+    reach = (kernel - 1) * dilation + 1
+    if max(stride, reach) > _LARGEST:
+        view.fail(f"stride {stride} and reach {reach} of a kernel: supported is up to {_LARGEST}")
+    if padding == Padding.SAME:
+        out = -(-size // stride)
+    elif padding == Padding.VALID:
+        out = (size - reach) // stride + 1
+    else:
+        view.fail(f"padding {padding} is unknown, supported are SAME and VALID")
+    if out < 1:
+        view.fail(f"a kernel that reaches {reach} pixels does not fit into {size}")
+    return Axis(size, out, kernel, stride, dilation, max(0, (out - 1) * stride + reach - size) // 2)
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """How accumulators become outputs, one entry a channel.
+
+    Attributes:
+        multipliers, shifts: As `quantize_multiplier` gives them.
+        bounds: The largest magnitude that the exact accumulator can reach.
+        in_zero_point, out_zero_point: Of input and output.
+        low, high: The stored range that the fused activation leaves.
+    """
+
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    bounds: tuple[int, ...]
+    in_zero_point: int
+    out_zero_point: int
+    low: int
+    high: int
+
+    @property
+    def fast(self) -> bool:
+        """Whether every channel fits the record of `fast_records`: see td_simd.h.
+
+        It shifts right by at least one, and no sum before that shift leaves 32 bits.
+        """
+        return all(
+            multiplier == 0 or (shift < 0 and bound + 1 + abs(self._rounding(-shift)) < 1 << 31)
+            for multiplier, shift, bound in zip(
+                self.multipliers, self.shifts, self.bounds, strict=True
+            )
+        )
+
+    def _rounding(self, right: int) -> int:
+        """Half a unit and the output's zero point, before the shift."""
+        return (1 << right >> 1) + (self.out_zero_point << right)
+
+    def apply(self, accumulators: Array) -> Array:
+        """int8 outputs of exact integer sums [..., channels]."""
+        wrapped = accumulators.astype(np.int64).astype(np.int32)
+        scaled = multiply_by_quantized_multiplier(wrapped, self.multipliers, self.shifts)
+        moved = (scaled.astype(np.int64) + self.out_zero_point).astype(np.int32)
+        return np.minimum(np.maximum(moved, self.low), self.high).astype(np.int8)
+
+    def records(self, folded: NDArray[np.int64]) -> Constant:
+        """int32 [channels, 3] of folded, multiplier, shift: for kernels that take every shift."""
+        table = np.stack([folded, self.multipliers, self.shifts], axis=1)
+        return Constant("requant", table.astype(np.int32))
+
+    def fast_records(self, folded: NDArray[np.int64]) -> Constant:
+        """int32 [channels, 4] of folded, multiplier, rounding, shift: see td_simd.h."""
+        right = [-shift or 1 for shift in self.shifts]
+        doubled = [2 * (m or _HALF) - (1 << 32) for m in self.multipliers]
+        rounding = [self._rounding(r) for r in right]
+        table = np.stack([folded, doubled, rounding, right], axis=1)
+        return Constant("requant", table.astype(np.int32), align=8)
+
+
+def parse_requantization(
+    view: OperatorView,
+    weights: NDArray[np.int64],
+    limits: tuple[int, int],
+    multipliers: Sequence[tuple[int, int]],
+) -> Requantization:
+    """The requantisation of an operator with input 0, output 0 and an optional bias, input 2.
+
+    Args:
+        weights: [channels, products], zero point subtracted.
+        limits: The range that the fused activation leaves.
+        multipliers: (multiplier, shift) of each channel.
+    """
+    zero_point = view.per_tensor(view.input(0))[1]
+    bias = bias_values(view.optional(2, DType.INT32), len(weights))
+    reach = max(127 - zero_point, zero_point + 128)
+    bounds = np.abs(weights).sum(axis=1) * reach + np.abs(bias)
+    return Requantization(
+        multipliers=tuple(m for m, _ in multipliers),
+        shifts=tuple(s for _, s in multipliers),
+        bounds=tuple(int(b) for b in bounds),
+        in_zero_point=zero_point,
+        out_zero_point=view.per_tensor(view.output(0))[1],
+        low=limits[0],
+        high=limits[1],
+    )
+
+
+def channel_multipliers(view: OperatorView, channels: int, axis: int) -> list[tuple[int, int]]:
+    """(multiplier, shift) of each output channel, from doubles as TFLite computes them."""
+    weights = view.input(1)
+    q = weights.quantization
+    count = len(q.scales) if q else 0
+    if q is None or count not in (1, channels):
+        view.fail(f"the weights have {count} scales, needed is one or {channels}")
+    if count > 1 and q.axis != axis:
+        view.fail(f"the weights' scales run along dimension {q.axis}, supported is {axis}")
+    if any(q.zero_points):
+        view.fail("the weights have a zero point that is not 0, supported is 0")
+    in_scale, out_scale = view.per_tensor(view.input(0))[0], view.per_tensor(view.output(0))[0]
+    split = [quantize_multiplier(in_scale * scale / out_scale) for scale in q.scales]
+    return split * (channels // count)
+
+
+def check_bias(view: OperatorView, channels: int) -> None:
+    bias = view.optional(2, DType.INT32)
+    if bias is None:
+        return
+    if not bias.is_constant:
+        view.fail("input 2, the bias, must be a constant, and is computed at run time")
+    if bias.elements != channels:
+        view.fail(f"the bias has {bias.elements} elements, needed are {channels}")
+
+
+def bias_values(bias: Tensor | None, channels: int) -> NDArray[np.int64]:
+    values = [0] * channels if bias is None else integers(bias)
+    return np.array(values, dtype=np.int64)
+
+
+def fold(
+    requant: Requantization, weights: NDArray[np.int64], bias: Array | None
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """(weights [channels, ...], bias with the input's zero point folded in), as kernels want them.
+
+    A channel whose multiplier is 0 has weights and bias of 0: its output is the zero point without
+    a special case. Folded biases wrap as the accumulators do.
+    """
+    channels = len(weights)
+    alive = np.array(requant.multipliers) != 0
+    kept = np.where(alive.reshape(-1, *[1] * (weights.ndim - 1)), weights, 0)
+    given = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
+    sums = kept.reshape(channels, -1).sum(axis=1)
+    folded = np.where(alive, given, 0) - requant.in_zero_point * sums
+    return kept.astype(np.int8), folded.astype(np.int32).astype(np.int64)
+
+
+def ceil_to(value: int, unit: int) -> int:
+    return math.ceil(value / unit) * unit

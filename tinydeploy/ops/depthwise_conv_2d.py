@@ -1,0 +1,160 @@
+"""DEPTHWISE_CONV_2D: int8 in and out, any depth multiplier, one scale or one a channel.
+
+Source:
+    https://www.tensorflow.org/mlir/tfl_ops#tfldepthwise_conv_2d_tfldepthwiseconv2dop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph import Array, DType, Graph, Node
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from ..tflite.schema import DepthwiseConv2DOptions
+from .base import OperatorView
+from .checks import expect_shape, fused_limits, positive, runtime_input
+from .convolution import (
+    Axis,
+    Requantization,
+    channel_multipliers,
+    check_bias,
+    fold,
+    parse_axis,
+    parse_requantization,
+)
+
+NAME = "DEPTHWISE_CONV_2D"
+
+
+@dataclass(frozen=True)
+class Params:
+    """int8 [batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
+
+    Input channel i makes output channels i * m to i * m + m - 1, with m = out_c / in_c.
+    """
+
+    batches: int
+    h: Axis
+    w: Axis
+    in_c: int
+    out_c: int
+    requant: Requantization
+
+    @property
+    def taps(self) -> int:
+        """Weights of an output channel."""
+        return self.h.kernel * self.w.kernel
+
+    @property
+    def macs(self) -> int:
+        return self.batches * self.h.out * self.w.out * self.out_c * self.taps
+
+
+def parse(view: OperatorView) -> Params:
+    runtime_input(view, 0, DType.INT8)
+    batches, in_h, in_w, in_c = view.input(0, rank=4).shape
+    weights = view.constant(1, DType.INT8, rank=4)
+    one, kernel_h, kernel_w, out_c = weights.shape
+    output = view.output(0, DType.INT8, rank=4)
+    positive(view, batches=batches, input_channels=in_c)
+    slot, options = DepthwiseConv2DOptions, view.options
+    padding = options.int8(slot.PADDING)
+    h = parse_axis(
+        view,
+        padding,
+        (in_h, kernel_h),
+        options.int32(slot.STRIDE_H),
+        options.int32(slot.DILATION_H, 1),
+    )
+    w = parse_axis(
+        view,
+        padding,
+        (in_w, kernel_w),
+        options.int32(slot.STRIDE_W),
+        options.int32(slot.DILATION_W, 1),
+    )
+    multiplier = options.int32(slot.DEPTH_MULTIPLIER)
+    if one != 1 or multiplier < 1 or in_c * multiplier != out_c:
+        view.fail(
+            f"{in_c} input channels with depth multiplier {multiplier} do not make the weights' "
+            f"{out_c} channels"
+        )
+    expect_shape(view, output, (batches, h.out, w.out, out_c))
+    check_bias(view, out_c)
+    assert weights.data is not None
+    requant = parse_requantization(
+        view,
+        weights.data.astype(np.int64).reshape(-1, out_c).T,
+        fused_limits(view, slot.FUSED_ACTIVATION, output),
+        channel_multipliers(view, out_c, axis=3),
+    )
+    return Params(batches, h, w, in_c, out_c, requant)
+
+
+def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    p = params
+    x, weights = inputs[0], inputs[1]
+    assert x is not None
+    assert weights is not None
+    bias = inputs[2] if len(inputs) > 2 else None
+    centred = np.repeat(x.astype(np.int64), p.out_c // p.in_c, axis=3) - p.requant.in_zero_point
+    padded = np.pad(centred, ((0, 0), p.h.padded, p.w.padded, (0, 0)))
+    sums = np.zeros((p.batches, p.h.out, p.w.out, p.out_c), np.int64)
+    for ky in range(p.h.kernel):
+        for kx in range(p.w.kernel):
+            sums += padded[:, p.h.window(ky), p.w.window(kx)] * weights[0, ky, kx].astype(np.int64)
+    if bias is not None:
+        sums += bias.reshape(-1)
+    return (p.requant.apply(sums),)
+
+
+def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
+    p: Params = node.params
+    _, weights, *rest = graph.node_inputs(node)
+    assert weights is not None
+    assert weights.data is not None
+    bias = rest[0].data if rest and rest[0] is not None else None
+    by_channel = np.moveaxis(weights.data[0], 2, 0)
+    kept, folded = fold(p.requant, by_channel.astype(np.int64), bias)
+    fields: dict[str, FieldValue] = {
+        "batches": p.batches,
+        "in_h": p.h.size,
+        "in_w": p.w.size,
+        "in_c": p.in_c,
+        "out_h": p.h.out,
+        "out_w": p.w.out,
+        "out_c": p.out_c,
+        "kernel_h": p.h.kernel,
+        "kernel_w": p.w.kernel,
+        "stride_h": p.h.stride,
+        "stride_w": p.w.stride,
+        "dilation_h": p.h.dilation,
+        "dilation_w": p.w.dilation,
+        "pad_h": p.h.pad,
+        "pad_w": p.w.pad,
+        "in_zero_point": p.requant.in_zero_point,
+        "out_zero_point": p.requant.out_zero_point,
+        "low": p.requant.low,
+        "high": p.requant.high,
+        "weights": Constant("weights", np.moveaxis(kept, 0, 2).reshape(p.taps, p.out_c), align=1),
+        "requant": p.requant.records(folded),
+    }
+    return KernelCall(
+        layer=node.index,
+        op=node.op,
+        kernel=kernel,
+        struct="td_depthwise_conv_2d",
+        header="td_depthwise_conv_2d.h",
+        fields=fields,
+        inputs=(node.inputs[0],),
+        outputs=node.outputs,
+        scratch_bytes=8 * p.taps + p.in_c,
+        macs=p.macs,
+    )
+
+
+SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR)
+KERNELS = (SCALAR,)

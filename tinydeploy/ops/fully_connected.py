@@ -1,0 +1,158 @@
+"""FULLY_CONNECTED: int8 in and out, any input rank, one scale or one an output channel.
+
+Source:
+    https://www.tensorflow.org/mlir/tfl_ops#tflfully_connected_tflfullyconnectedop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..fixedpoint import float32, quantize_multiplier
+from ..graph import Array, DType, Graph, Node
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from ..tflite.schema import FullyConnectedOptions
+from .base import OperatorView
+from .checks import fused_limits, positive, runtime_input
+from .convolution import (
+    Requantization,
+    ceil_to,
+    channel_multipliers,
+    check_bias,
+    fold,
+    parse_requantization,
+)
+
+NAME = "FULLY_CONNECTED"
+
+# What TFLite allows the bias' scale to differ from input scale * weight scale, in output steps.
+_BIAS_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Params:
+    """int8 [batches, in_depth] -> [batches, out_depth].
+
+    Attributes:
+        weights_zero_point: 0 unless the weights have a single scale.
+    """
+
+    batches: int
+    in_depth: int
+    out_depth: int
+    weights_zero_point: int
+    requant: Requantization
+
+    @property
+    def macs(self) -> int:
+        return self.batches * self.in_depth * self.out_depth
+
+
+def parse(view: OperatorView) -> Params:
+    source = runtime_input(view, 0, DType.INT8)
+    weights = view.constant(1, DType.INT8, rank=2)
+    output = view.output(0, DType.INT8)
+    out_depth, in_depth = weights.shape
+    positive(view, input_depth=in_depth, output_depth=out_depth)
+    slot = FullyConnectedOptions
+    if view.options.int8(slot.WEIGHTS_FORMAT) != 0:
+        view.fail("the weights are shuffled, supported is the default format")
+    batches = output.elements // out_depth
+    if batches < 1 or output.shape[-1:] != (out_depth,) or source.elements != batches * in_depth:
+        view.fail(
+            f"weights {list(weights.shape)} do not make {list(output.shape)} "
+            f"of {list(source.shape)}"
+        )
+    check_bias(view, out_depth)
+    multipliers, zero_point = _multipliers(view, out_depth)
+    assert weights.data is not None
+    requant = parse_requantization(
+        view,
+        weights.data.astype(np.int64) - zero_point,
+        fused_limits(view, slot.FUSED_ACTIVATION, output),
+        multipliers,
+    )
+    return Params(batches, in_depth, out_depth, zero_point, requant)
+
+
+def _multipliers(view: OperatorView, channels: int) -> tuple[list[tuple[int, int]], int]:
+    """((multiplier, shift) of each channel, the weights' zero point)."""
+    weights = view.input(1)
+    if weights.quantization is not None and len(weights.quantization.scales) > 1:
+        return channel_multipliers(view, channels, axis=0), 0
+    in_scale, _ = view.per_tensor(view.input(0))
+    scale, zero_point = view.per_tensor(weights)
+    out_scale, _ = view.per_tensor(view.output(0))
+    bias = view.optional(2)
+    if bias is not None:
+        bias_scale = bias.quantization.scales[0] if bias.quantization else 0.0
+        if abs(in_scale * scale - bias_scale) / out_scale > _BIAS_TOLERANCE:
+            view.fail(
+                f"the bias has scale {bias_scale:g}, its input and weights make "
+                f"{in_scale * scale:g}"
+            )
+    # TFLite multiplies these two as float32 where the weights have one scale.
+    split = quantize_multiplier(float32(in_scale * scale) / out_scale)
+    return [split] * channels, zero_point
+
+
+def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    p = params
+    x, weights = inputs[0], inputs[1]
+    assert x is not None
+    assert weights is not None
+    bias = inputs[2] if len(inputs) > 2 else None
+    centred = x.reshape(p.batches, p.in_depth).astype(np.float64) - p.requant.in_zero_point
+    sums = centred @ (weights.astype(np.float64) - p.weights_zero_point).T
+    if bias is not None:
+        sums += bias.reshape(-1)
+    return (p.requant.apply(sums),)
+
+
+def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
+    p: Params = node.params
+    _, weights, *rest = graph.node_inputs(node)
+    assert weights is not None
+    assert weights.data is not None
+    bias = rest[0].data if rest and rest[0] is not None else None
+    kept, folded = fold(p.requant, weights.data.astype(np.int64), bias)
+    # The zero point's share, which `fold` knows nothing of; a dead channel keeps none of it.
+    alive = np.array(p.requant.multipliers) != 0
+    share = p.requant.in_zero_point * p.weights_zero_point * p.in_depth
+    fields: dict[str, FieldValue] = {
+        "batches": p.batches,
+        "in_depth": p.in_depth,
+        "out_depth": p.out_depth,
+        "weights_zero_point": p.weights_zero_point if alive.any() else 0,
+        "out_zero_point": p.requant.out_zero_point,
+        "low": p.requant.low,
+        "high": p.requant.high,
+        "weights": _pack(kept),
+        "requant": p.requant.records(np.where(alive, folded + share, 0)),
+    }
+    return KernelCall(
+        layer=node.index,
+        op=node.op,
+        kernel=kernel,
+        struct="td_fully_connected",
+        header="td_fully_connected.h",
+        fields=fields,
+        inputs=(node.inputs[0],),
+        outputs=node.outputs,
+        macs=p.macs,
+    )
+
+
+def _pack(weights: Array) -> Constant:
+    """[ceil(out_depth / 4), in_depth, 4]: four channels side by side."""
+    channels, depth = weights.shape
+    padded = np.zeros((ceil_to(channels, 4), depth), np.int8)
+    padded[:channels] = weights
+    return Constant("weights", padded.reshape(-1, 4, depth).transpose(0, 2, 1), align=4)
+
+
+SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR)
+KERNELS = (SCALAR,)
