@@ -6,27 +6,45 @@ from collections.abc import Mapping
 from typing import cast
 
 from . import (
+    add,
+    average_pool_2d,
+    conv_2d,
+    depthwise_conv_2d,
     dequantize,
+    fully_connected,
     hard_swish,
     leaky_relu,
     logistic,
+    max_pool_2d,
+    mul,
     quantize,
     relu,
     relu6,
+    reshape,
     softmax,
+    sub,
     tanh,
 )
 from .base import Operator
 
 _MODULES = (
+    add,
+    average_pool_2d,
+    conv_2d,
+    depthwise_conv_2d,
     dequantize,
+    fully_connected,
     hard_swish,
     leaky_relu,
     logistic,
+    max_pool_2d,
+    mul,
     quantize,
     relu,
     relu6,
+    reshape,
     softmax,
+    sub,
     tanh,
 )
 
