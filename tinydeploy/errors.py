@@ -29,3 +29,7 @@ class RequestError(TinydeployError):
     """A valid request failed: outputs differ, it does not fit, a tool is missing (exit 1)."""
 
     exit_code = 1
+
+
+class DoesNotFit(RequestError):
+    """The model needs more RAM or flash than the board has."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from .. import __version__
@@ -31,12 +30,11 @@ def model_source(plan: Plan) -> str:
         C99 that includes td_model.h and the headers of the kernels it calls. Deterministic: the
         same plan gives the same bytes.
     """
-    symbols = _constant_symbols(plan)
     parts = [
         _preamble(plan),
         _arena(plan),
-        *_constants(symbols),
-        *(_layer(plan, i, call, symbols) for i, call in enumerate(plan.calls)),
+        *_constants(plan),
+        *(_layer(plan, i, call) for i, call in enumerate(plan.calls)),
         _interface(plan),
     ]
     return "\n".join(parts)
@@ -60,25 +58,14 @@ def _arena(plan: Plan) -> str:
     )
 
 
-def _digest(constant: Constant) -> tuple[str, str, int]:
-    data = constant.data
-    return str(data.dtype), hashlib.sha256(data.tobytes()).hexdigest(), constant.align
+def _symbol(plan: Plan, constant: Constant) -> str:
+    call, first = plan.constants[constant.key]
+    return f"layer_{call.layer}_{first.role}"
 
 
-def _constant_symbols(plan: Plan) -> dict[tuple[str, str, int], tuple[str, Constant]]:
-    """Content -> (C name, constant): equal arrays are stored once."""
-    symbols: dict[tuple[str, str, int], tuple[str, Constant]] = {}
-    for call in plan.calls:
-        for value in call.fields.values():
-            if isinstance(value, Constant):
-                symbols.setdefault(_digest(value), (f"layer_{call.layer}_{value.role}", value))
-    return symbols
-
-
-def _constants(
-    symbols: dict[tuple[str, str, int], tuple[str, Constant]],
-) -> Iterator[str]:
-    for name, constant in symbols.values():
+def _constants(plan: Plan) -> Iterator[str]:
+    for _, constant in plan.constants.values():
+        name = _symbol(plan, constant)
         c_type = _C_TYPES[str(constant.data.dtype)]
         aligned = f" __attribute__((aligned({constant.align})))" if constant.align > 1 else ""
         yield (
@@ -109,12 +96,7 @@ def _wrap(items: Iterable[str]) -> str:
     return "".join(lines)
 
 
-def _layer(
-    plan: Plan,
-    position: int,
-    call: KernelCall,
-    symbols: dict[tuple[str, str, int], tuple[str, Constant]],
-) -> str:
+def _layer(plan: Plan, position: int, call: KernelCall) -> str:
     tensors = plan.graph.tensors
     inputs = [_address(tensors[t], plan.placements[t], const=True) for t in call.inputs]
     outputs = [_address(tensors[t], plan.placements[t], const=False) for t in call.outputs]
@@ -123,7 +105,7 @@ def _layer(
     shapes = " + ".join(_shape(tensors[t]) for t in call.inputs)
     result = ", ".join(_shape(tensors[t]) for t in call.outputs)
     fields = "".join(
-        f"    .{name} = {_field(value, symbols)},\n" for name, value in call.fields.items()
+        f"    .{name} = {_field(plan, value)},\n" for name, value in call.fields.items()
     )
     name = f"layer_{call.layer}"
     if call.variadic:
@@ -152,13 +134,11 @@ def _address(tensor: Tensor, place: Placement, *, const: bool) -> str:
     return f"({c_type} *)(void *)(td_arena + {place.offset})"
 
 
-def _field(
-    value: FieldValue, symbols: dict[tuple[str, str, int], tuple[str, Constant]]
-) -> str:
+def _field(plan: Plan, value: FieldValue) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, Constant):
-        return symbols[_digest(value)][0]
+        return _symbol(plan, value)
     if isinstance(value, float):
         return f"{value.hex()}f"
     return "INT32_MIN" if value == -(2**31) else str(int(value))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from ..graph import Array, Graph
@@ -51,6 +53,11 @@ class Constant:
     role: str
     data: Array
     align: int = 4
+
+    @cached_property
+    def key(self) -> tuple[str, int, bytes]:
+        """Equal for constants that can be one array in flash."""
+        return str(self.data.dtype), self.align, hashlib.sha256(self.data.tobytes()).digest()
 
 
 # A value of a field of a kernel's parameter struct: a number, an array in flash, or null.
@@ -148,11 +155,17 @@ class Plan:
     arena_bytes: int
     lower_bound_bytes: int
 
-    @property
-    def constants(self) -> tuple[Constant, ...]:
-        return tuple(v for c in self.calls for v in c.fields.values() if isinstance(v, Constant))
+    @cached_property
+    def constants(self) -> Mapping[tuple[str, int, bytes], tuple[KernelCall, Constant]]:
+        """Key -> (the first call that uses it, the constant): equal arrays are stored once."""
+        found: dict[tuple[str, int, bytes], tuple[KernelCall, Constant]] = {}
+        for call in self.calls:
+            for value in call.fields.values():
+                if isinstance(value, Constant):
+                    found.setdefault(value.key, (call, value))
+        return found
 
     @property
     def constant_bytes(self) -> int:
         """Bytes of weights, biases, requantisation parameters and tables in flash."""
-        return sum(c.data.nbytes for c in self.constants)
+        return sum(constant.data.nbytes for _, constant in self.constants.values())

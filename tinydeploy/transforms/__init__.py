@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from ..graph import Graph
 from .dead_code import drop_dead_code
+from .fold_constants import fold_constants
 
 Transform = Callable[[Graph], Graph]
 
-PASSES: tuple[Transform, ...] = (drop_dead_code,)
+PASSES: tuple[Transform, ...] = (drop_dead_code, fold_constants)
 
 
 def apply(graph: Graph) -> Graph:

@@ -1,0 +1,340 @@
+"""The command line: one function a verb. The only place that prints errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__, settings
+from .errors import InputError, TinydeployError
+
+if TYPE_CHECKING:
+    from .build import BuildRequest
+    from .pipeline import Built, Publish
+    from .report.report import Report
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Commands(click.Group):
+    """Shows every error as one sentence and a hint, whatever verb it comes from."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.exceptions.Exit as ended:
+            code = ended.exit_code
+        except click.ClickException as error:
+            hint = ""
+            if isinstance(error, click.UsageError) and error.ctx is not None:
+                hint = f"{error.ctx.command_path} --help"
+            code = _complain(error.format_message().rstrip("."), hint, 2)
+        except TinydeployError as error:
+            code = _complain(error.message, error.hint, error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            code = _complain("interrupted", "", 130)
+        except BrokenPipeError:  # a reader such as `head` went away
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str, hint: str, code: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    return code
+
+
+def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_boards = click.option(
+    "--boards", "folders", type=_FILE, multiple=True, metavar="DIR", help="A folder of your boards."
+)
+_build_options = _options(
+    click.argument("model", type=_FILE),
+    click.option("--board", metavar="NAME", help="See `tinydeploy boards`."),
+    click.option("--out", type=_FILE, metavar="DIR", help="Default: build/MODEL-BOARD."),
+    click.option("--engine", metavar="NAME", help="aot (default)."),
+    click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu, zig or host."),
+    click.option("--opt", metavar="GOAL", help="speed (default) or size."),
+    click.option("--cache", type=_FILE, metavar="DIR", help="Share object files between builds."),
+    click.option("--sanitize", is_flag=True, help="With sanitizers; for --board host."),
+    click.option("--junit", type=_FILE, metavar="FILE", help="Also write the report as JUnit XML."),
+    _boards,
+    _json,
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tinydeploy")
+def main() -> None:
+    """From an int8 network to Cortex-M firmware that is proven bit for bit."""
+
+
+@main.command()
+@_build_options
+def build(as_json: bool, junit: Path | None, **options: Any) -> None:
+    """Compile MODEL into a firmware for a board.
+
+    Writes C sources, firmware.elf, compile_commands.json and report.json.
+    """
+    from . import pipeline
+
+    request = _request(**options)
+    with _progress(as_json) as status:
+        built = pipeline.build(request, _publish(request, junit, as_json), status.line)
+    if not as_json:
+        _show_build(built)
+        _next(request, f"tinydeploy verify {request.model} --board {request.board}")
+
+
+@main.command()
+@_build_options
+@click.option("--on", "runner", metavar="RUNNER", help="unicorn, qemu or host; as the board has.")
+@click.option("--inputs", default="random:8", show_default=True, metavar="SPEC",
+              help="random:N, or a .npy or .npz file.")  # fmt: skip
+@click.option("--layers", is_flag=True, help="Compare and time layer by layer.")
+@click.option("--oracle", default="auto", metavar="NAME",
+              help="tflite-micro, reference, or auto (default).")  # fmt: skip
+@click.option("--save-outputs", type=_FILE, metavar="FILE.npz", help="Save the device's answers.")
+def verify(
+    as_json: bool,
+    junit: Path | None,
+    runner: str | None,
+    inputs: str,
+    layers: bool,
+    oracle: str,
+    save_outputs: Path | None,
+    **options: Any,
+) -> None:
+    """Build MODEL, run it on a board or its emulator, and compare bit for bit."""
+    from . import pipeline
+
+    request = _request(**options)
+    publish = _publish(request, junit, as_json)
+    with _progress(as_json) as status:
+        built = pipeline.build(request, on_line=status.line)
+        report, outputs = pipeline.prove(
+            built,
+            runner=runner,
+            inputs=inputs,
+            layers=layers,
+            oracle=oracle,
+            publish=publish,
+            progress=status.count,
+        )
+    if save_outputs:
+        from .inputs import write_outputs
+
+        write_outputs(save_outputs, built.prepared.graph, outputs)
+    if not as_json:
+        _show_build(built)
+        _show_proof(report, layers=layers)
+    if report.outcome != "verified":
+        hint = "" if layers else f"tinydeploy verify {request.model} --board {request.board} --layers"
+        raise TinydeployError(f"{report.model.name} differs on {report.board}", hint)
+
+
+@main.command()
+@click.argument("model", type=_FILE)
+@click.option("--core", default="cortex-m4", show_default=True, help="Plan for this core.")
+@_boards
+@_json
+def inspect(model: Path, core: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Show a model's operators, tensors, MACs, weights, RAM plan, and the boards that it fits."""
+    from . import cores, inspection
+
+    plan = inspection.plan(model, cores.find(core))
+    rows = inspection.board_rows(plan, _folders(folders))
+    if as_json:
+        _print_json(inspection.to_dict(plan, rows))
+        return
+    from .report.inspection import print_boards, print_model
+    from .report.terminal import console
+
+    print_model(plan.graph, plan, console())
+    print_boards(rows, console())
+
+
+@main.group(invoke_without_command=True)
+@click.option("--fits", type=_FILE, metavar="MODEL", help="Show how much MODEL takes of each.")
+@_boards
+@_json
+@click.pass_context
+def boards(
+    context: click.Context, fits: Path | None, folders: tuple[Path, ...], as_json: bool
+) -> None:
+    """List the boards."""
+    context.obj = _folders(folders)
+    if context.invoked_subcommand:
+        return
+    from . import inspection
+
+    rows = inspection.fitting_rows(fits, context.obj) if fits else inspection.rows(context.obj)
+    if as_json:
+        _print_json([inspection.row_dict(row) for row in rows])
+        return
+    from .report.inspection import print_boards
+    from .report.terminal import console
+
+    print_boards(rows, console())
+
+
+@boards.command("show")
+@click.argument("name")
+@_json
+@click.pass_obj
+def boards_show(folders: tuple[Path, ...], name: str, as_json: bool) -> None:
+    """Show all that is known of the board NAME."""
+    from . import inspection
+
+    facts = inspection.board_dict(name, folders)
+    if as_json:
+        _print_json(facts)
+        return
+    from .report.inspection import print_facts
+    from .report.terminal import console
+
+    print_facts(facts, console())
+
+
+@main.command()
+@_json
+def doctor(as_json: bool) -> None:
+    """Say what is installed, what is missing, and what to type."""
+    from . import doctor as examination
+
+    findings = examination.examine()
+    if as_json:
+        _print_json([finding.to_dict() for finding in findings])
+        return
+    from .report.inspection import print_findings
+    from .report.terminal import console
+
+    print_findings(findings, console())
+
+
+@main.command()
+@click.option("--board", default="nucleo_l4r5zi", show_default=True)
+@click.option("--out", type=_FILE, metavar="DIR", help="Default: build/digits_int8-BOARD.")
+@_json
+def demo(board: str, out: Path | None, as_json: bool) -> None:
+    """Build, run and prove a small model that reads handwritten digits."""
+    from . import demo as shipped
+
+    request = shipped.request(board, out)
+    with _progress(as_json) as status:
+        built, report = shipped.run(
+            request, _publish(request, None, as_json), status.line, status.count
+        )
+    if not as_json:
+        _show_build(built)
+        _show_proof(report, layers=True)
+        _next(request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
+    if report.outcome != "verified":
+        raise TinydeployError(f"the demo's model differs on {board}")
+
+
+def _folders(given: tuple[Path, ...]) -> tuple[Path, ...]:
+    folders = (*given, *settings.find().boards)
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"the boards folder {folder} does not exist")
+    return folders
+
+
+def _request(
+    model: Path,
+    board: str | None,
+    out: Path | None,
+    engine: str | None,
+    toolchain: str | None,
+    opt: str | None,
+    cache: Path | None,
+    sanitize: bool,
+    folders: tuple[Path, ...],
+) -> BuildRequest:
+    """What to build: options first, then tinydeploy.toml, then defaults."""
+    from .build import BuildRequest
+
+    found = settings.find()
+    name = board or found.board
+    if name is None:
+        raise InputError("no board was named", f"tinydeploy build {model} --board nucleo_l4r5zi")
+    optimize = opt or found.opt or "speed"
+    if optimize not in ("speed", "size"):
+        raise InputError(f"--opt is {optimize!r}", "--opt speed | --opt size")
+    return BuildRequest(
+        model=model,
+        board=name,
+        engine=engine or found.engine or "aot",
+        toolchain=toolchain or found.toolchain or "auto",
+        optimize=optimize,
+        out=out,
+        board_folders=_folders(folders),
+        cache=cache or found.cache,
+        sanitize=sanitize,
+    )
+
+
+def _publish(request: BuildRequest, junit: Path | None, as_json: bool) -> Publish:
+    """Writes a report to all the places that were asked for."""
+    from .report import junit as xml
+    from .report import report as r
+
+    def publish(report: Report) -> None:
+        r.write(report, request.folder / "report.json")
+        if junit:
+            xml.write(report, junit)
+        if as_json:
+            click.echo(r.to_json(report), nl=False)
+
+    return publish
+
+
+def _progress(as_json: bool) -> Any:
+    from .report.terminal import Progress
+
+    return Progress(silent=as_json)
+
+
+def _show_build(built: Built) -> None:
+    from .report.table import print_build
+    from .report.terminal import console
+
+    print_build(built.report, console())
+
+
+def _show_proof(report: Report, *, layers: bool) -> None:
+    from .report.table import print_layers, print_verify
+    from .report.terminal import console
+
+    if layers:
+        print_layers(report, console())
+    print_verify(report, console())
+
+
+def _next(request: BuildRequest, command: str) -> None:
+    shown = os.path.relpath(request.folder)
+    click.echo(f"\nwrote {shown}/firmware.elf, {shown}/report.json\nnext: {command}")
+
+
+def _print_json(content: Any) -> None:
+    import json
+
+    click.echo(json.dumps(content, indent=2, allow_nan=False))

@@ -1,0 +1,190 @@
+"""The straight line from a model and a board's name to a proof, on one screen.
+
+    model.tflite -load-> Graph -engine-> Plan, C -compose-> CModule -SCons-> Firmware -run-> Report
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from . import boards, fit, summary, verify
+from .build import BuildRequest
+from .build import build as run_scons
+from .emit.board import board_files
+from .emit.module import CModule
+from .engines import ENGINES
+from .errors import DoesNotFit, InputError, RequestError
+from .firmware import Firmware
+from .firmware import read as read_firmware
+from .graph import Array, Graph
+from .inputs import DEFAULT as DEFAULT_INPUTS
+from .inputs import read_inputs
+from .oracle import open_oracle
+from .paths import data
+from .plan.plan import Optimize, Plan, Target
+from .report.report import Report, Tool
+from .runners import RUNNERS
+from .runners.base import Runner
+from .tflite.reader import loads, read_file
+from .wire import Client
+
+
+VERIFY_FIRMWARE = "firmware_templates/verify"
+
+# Told the report of everything that got as far as a plan, however it ended.
+Publish = Callable[[Report], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything about a firmware, decided and printed, but not compiled.
+
+    Attributes:
+        graph: The model as loaded.
+        content: Its bytes.
+        plan: Made from the graph after transforms.
+        module: All C of the firmware.
+    """
+
+    request: BuildRequest
+    graph: Graph
+    content: bytes
+    board: boards.Board
+    plan: Plan
+    module: CModule
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A firmware on disk."""
+
+    prepared: Prepared
+    firmware: Firmware
+    report: Report
+
+
+def prepare(request: BuildRequest) -> Prepared:
+    """Loads, plans and prints; nothing is written.
+
+    Raises:
+        InputError: The model, the board or an option was rejected.
+    """
+    if request.engine not in ENGINES:
+        raise InputError(f"unknown engine {request.engine!r}", f"--engine {' | '.join(ENGINES)}")
+    board = boards.load(request.board, request.board_folders)
+    content = read_file(request.model)
+    graph = loads(content, request.model.stem)
+    target = Target(board.core.isas, Optimize(request.optimize))
+    emission = ENGINES[request.engine].emit(graph, target)
+    firmware = {path.name: path.read_text("utf-8") for path in data(VERIFY_FIRMWARE).iterdir()}
+    module = CModule({**emission.files, **board_files(board), **firmware})
+    return Prepared(request, graph, content, board, emission.plan, module)
+
+
+def plan_build(request: BuildRequest) -> CModule:
+    """All C of the firmware that `request` asks for: what SCons compiles.
+
+    Raises:
+        InputError: As `prepare()`.
+        RequestError: The model does not fit the board.
+    """
+    prepared = prepare(request)
+    fit.check(prepared.plan, prepared.board, request.model, request.board_folders)
+    return prepared.module
+
+
+def build(
+    request: BuildRequest,
+    publish: Publish = lambda report: None,
+    on_line: Callable[[str], None] | None = None,
+) -> Built:
+    """Builds what is out of date.
+
+    Raises:
+        InputError: As `prepare()`.
+        RequestError: The model does not fit the board, or the build failed.
+    """
+    started = time.monotonic()
+    prepared = prepare(request)
+    with _published(publish, summary.started(prepared, "build-error"), started):
+        fit.check(prepared.plan, prepared.board, request.model, request.board_folders)
+        elf = run_scons(request, on_line=on_line)
+        firmware = read_firmware(elf, prepared.board)
+        report = summary.built(prepared, firmware, time.monotonic() - started)
+    publish(report)
+    return Built(prepared, firmware, report)
+
+
+def prove(
+    built: Built,
+    *,
+    runner: str | None = None,
+    inputs: str = DEFAULT_INPUTS,
+    layers: bool = False,
+    oracle: str = "auto",
+    publish: Publish = lambda report: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Report, Sequence[Sequence[Array]]]:
+    """Runs the firmware and compares every output with the oracle's, bit for bit.
+
+    Args:
+        built: From `build()`.
+        runner: A key of RUNNERS; None for the board's preferred one.
+        inputs: See `inputs.read_inputs()`.
+        layers: Compare and time every layer too.
+        oracle: See `oracle.open_oracle()`.
+        publish: See `Publish`.
+        progress: Told how many inputs of how many are done.
+
+    Returns:
+        The report, and what the device answered: a row an input, an array an output.
+
+    Raises:
+        InputError: The inputs or the runner's name were rejected.
+        RequestError: It cannot be run here, or the device failed.
+    """
+    started = time.monotonic()
+    prepared = built.prepared
+    chosen = _runner(runner, prepared.board)
+    samples = read_inputs(inputs, prepared.graph)
+    judge = open_oracle(prepared.graph, prepared.content, oracle)
+    macs = sum(call.macs for call in prepared.plan.calls)
+    failed = replace(built.report, outcome="device-error", runner=Tool(chosen.name, chosen.version))
+    with _published(publish, failed, started), chosen.open(built.firmware) as transport:
+        client = Client(transport, built.firmware, sha256=prepared.graph.sha256, macs=macs)
+        result = verify.run(
+            client,
+            prepared.plan,
+            judge,
+            samples,
+            layers=layers,
+            progress=lambda done: progress(done, len(samples)),
+        )
+        seconds = built.report.duration_s + time.monotonic() - started
+        report = summary.proven(failed, result, judge, transport.counts, seconds)
+    publish(report)
+    return report, result.outputs
+
+
+def _runner(name: str | None, board: boards.Board) -> Runner:
+    if name is None:
+        name = board.runners[0] if board.runners else "none"
+    if name not in RUNNERS:
+        raise InputError(f"unknown runner {name!r}", f"--on {' | '.join(RUNNERS)}")
+    RUNNERS[name].check(board)
+    return RUNNERS[name]
+
+
+@contextmanager
+def _published(publish: Publish, failed: Report, started: float) -> Iterator[None]:
+    """Publishes `failed`, with the error's message, when the block fails."""
+    try:
+        yield
+    except RequestError as error:
+        outcome = "does-not-fit" if isinstance(error, DoesNotFit) else failed.outcome
+        seconds = round(failed.duration_s + time.monotonic() - started, 3)
+        publish(replace(failed, outcome=outcome, error=error.message, duration_s=seconds))
+        raise

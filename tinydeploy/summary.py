@@ -1,0 +1,130 @@
+"""What came of it, as a `Report`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .oracle import Oracle
+from .report import report as r
+from .toolchains import find as find_toolchain
+from .verify import RunResult
+
+if TYPE_CHECKING:
+    from .firmware import Firmware
+    from .pipeline import Prepared
+    from .runners.base import Unit
+
+_PACKAGES = ("numpy", "scons", "unicorn", "ziglang", "tflite-micro")
+
+
+def started(prepared: Prepared, outcome: r.Outcome, error: str | None = None) -> r.Report:
+    """The report of something that got no further than its plan."""
+    graph, plan, request = prepared.graph, prepared.plan, prepared.request
+    calls = {call.layer: call for call in plan.calls}
+    return r.Report(
+        outcome=outcome,
+        error=error,
+        tool=r.Tool("tinydeploy", __version__),
+        model=r.Model(str(request.model), graph.sha256, graph.name),
+        board=prepared.board.name,
+        core=prepared.board.core.name,
+        engine=request.engine,
+        optimize=plan.target.optimize.value,
+        layers=tuple(
+            r.Layer(
+                index=node.index,
+                op=node.op,
+                name=graph.tensors[node.outputs[0]].name,
+                kernel=calls[node.index].kernel.name if node.index in calls else "",
+                macs=calls[node.index].macs if node.index in calls else 0,
+                output_shape=graph.tensors[node.outputs[0]].shape,
+            )
+            for node in graph.nodes
+        ),
+        versions=_versions(),
+    )
+
+
+def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:
+    """The report of a firmware that was linked."""
+    plan, board = prepared.plan, prepared.board
+    toolchain = find_toolchain(prepared.request.toolchain, for_host=board.is_host)
+    weights = plan.constant_bytes
+    flash = None if board.is_host else firmware.flash_bytes
+    return replace(
+        started(prepared, "built"),
+        toolchain=r.Tool(toolchain.name, toolchain.version),
+        elf=r.Elf(_shown(firmware.elf), hashlib.sha256(firmware.elf.read_bytes()).hexdigest()),
+        memory=r.Memory(
+            arena_bytes=plan.arena_bytes,
+            ram_bytes=None if board.is_host else firmware.ram_bytes,
+            flash_bytes=flash,
+            weights_bytes=weights,
+            code_bytes=None if flash is None else flash - weights,
+            board_ram_bytes=board.ram.bytes if board.ram else None,
+            board_flash_bytes=board.flash.bytes if board.flash else None,
+        ),
+        duration_s=round(seconds, 3),
+    )
+
+
+def proven(
+    before: r.Report,
+    result: RunResult,
+    oracle: Oracle,
+    counts: Unit,
+    seconds: float,
+) -> r.Report:
+    """The report of a firmware that was run and compared."""
+    name, _, version = oracle.name.partition(" ")
+    equal = all(result.equal) and result.first_difference is None
+    counted = counts != "nanoseconds"
+    return replace(
+        before,
+        outcome="verified" if equal else "differs",
+        instructions=r.Instructions(
+            counter="cycles" if counts == "cycles" else "instructions",
+            init=result.init if counted else None,
+            inference=result.inference if counted else None,
+        ),
+        layers=tuple(
+            replace(
+                layer,
+                instructions=result.layer_counts.get(layer.index) if counted else None,
+                equal=result.layer_equal.get(layer.index),
+            )
+            for layer in before.layers
+        ),
+        verify=r.Verify(
+            oracle=r.Tool(name, version),
+            inputs=len(result.equal),
+            inputs_equal=sum(result.equal),
+            equal=equal,
+            retries=result.retries,
+            first_difference=result.first_difference,
+        ),
+        duration_s=round(seconds, 3),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _shown(path: Path) -> str:
+    """`path` relative to the working directory where it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
