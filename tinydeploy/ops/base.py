@@ -83,6 +83,7 @@ class Operator(Protocol):
     Attributes:
         NAME: TFLite's operator name.
         KERNELS: Candidates, best first; the last applies to everything that `parse()` accepts.
+            Empty when the output always is the input's bytes (RESHAPE).
     """
 
     @property

@@ -23,6 +23,8 @@ def select_kernel(node: Node, target: Target) -> Kernel:
 def lower(graph: Graph, target: Target) -> tuple[KernelCall, ...]:
     """The calls of a graph in execution order; nodes that only rename bytes have none."""
     calls = (
-        OPERATORS[node.op].lower(node, graph, select_kernel(node, target)) for node in graph.nodes
+        OPERATORS[node.op].lower(node, graph, select_kernel(node, target))
+        for node in graph.nodes
+        if OPERATORS[node.op].KERNELS
     )
     return tuple(call for call in calls if call is not None)
