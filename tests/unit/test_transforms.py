@@ -30,3 +30,14 @@ def test_dead_code_is_dropped_and_indices_stay() -> None:
 def test_nothing_to_drop() -> None:
     graph = loads(network(logistic(0, 1), logistic(1, 2)), "m")
     assert transforms.apply(graph) is graph
+
+
+def test_layers_of_constants_are_read() -> None:
+    """They are computed before the build, by `fold_constants`."""
+    constant = Tensor((1, 4), scales=(1 / 256,), zero_points=(-128,), data=bytes([1, 2, 3, 4]))
+    x = Tensor((1, 4), scales=(1 / 256,), zero_points=(-128,))
+    tensors = (x, constant, x, x, x)
+    adds = (Operator("LOGISTIC", (1,), (3,)), Operator("ADD", (0, 3), (2,)))
+    graph = transforms.apply(loads(write(Model(tensors, adds, (0,), (2,))), "m"))
+    assert [n.op for n in graph.nodes] == ["ADD"]
+    assert graph.tensors[3].is_constant

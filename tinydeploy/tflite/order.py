@@ -8,6 +8,9 @@ from typing import NoReturn, Protocol
 from ..errors import InputError
 from ..graph import Tensor
 
+# What depends on constants alone is computed before the build, within reason.
+_LARGEST_FOLDED_BYTES = 16 << 20
+
 
 class Layer(Protocol):
     """What is to be known of an operator; its `str()` is "layer 3 CONV_2D"."""
@@ -45,17 +48,26 @@ def check_order(
     _check_inputs(refuse, tensors, inputs)
     writer = {i: str(layer) for layer in layers for i in layer.outputs}
     written: dict[int, str] = dict.fromkeys(inputs, "the network's input")
+    # What depends on the network's inputs: other layers can be computed before the build.
+    varying = set(inputs)
     for layer in layers:
         _check_reads(refuse, tensors, layer, written, writer)
         if len(layer.outputs) != 1:
             refuse(f"{layer} writes {len(layer.outputs)} tensors, supported is one")
-        for i in layer.outputs:
-            if tensors[i].is_constant:
-                refuse(f"{layer} writes tensor {i}, which is a constant")
-            if i in written:
-                refuse(f"{layer} writes tensor {i}, which {written[i]} writes too")
-            written[i] = str(layer)
-    _check_outputs(refuse, tensors, outputs, written, inputs)
+        (sink,) = layer.outputs
+        if tensors[sink].is_constant:
+            refuse(f"{layer} writes tensor {sink}, which is a constant")
+        if sink in written:
+            refuse(f"{layer} writes tensor {sink}, which {written[sink]} writes too")
+        written[sink] = str(layer)
+        if not varying.isdisjoint(layer.inputs):
+            varying.add(sink)
+        elif tensors[sink].bytes > _LARGEST_FOLDED_BYTES:
+            refuse(
+                f"{layer} computes {tensors[sink].bytes} bytes from constants alone, "
+                f"at most {_LARGEST_FOLDED_BYTES}"
+            )
+    _check_outputs(refuse, tensors, outputs, varying, written, inputs)
 
 
 class _Refuse(Protocol):
@@ -75,6 +87,7 @@ def _check_outputs(
     refuse: _Refuse,
     tensors: Sequence[Tensor],
     outputs: Sequence[int],
+    varying: set[int],
     written: dict[int, str],
     inputs: Sequence[int],
 ) -> None:
@@ -87,6 +100,8 @@ def _check_outputs(
             refuse(f"the network's output, tensor {i}, is its input too: nothing computes it")
         if i not in written:
             refuse(f"the network's output, tensor {i}, is written by no layer")
+        if i not in varying:
+            refuse(f"the network's output, tensor {i}, does not depend on its inputs")
     _check_distinct(refuse, outputs, "outputs")
 
 
@@ -105,12 +120,8 @@ def _check_reads(
     written: dict[int, str],
     writer: dict[int, str],
 ) -> None:
-    computed = 0
     for i in layer.inputs:
-        if i == -1 or tensors[i].is_constant:
-            continue
-        computed += 1
-        if i in written:
+        if i == -1 or tensors[i].is_constant or i in written:
             continue
         if i in writer:
             refuse(
@@ -118,8 +129,3 @@ def _check_reads(
                 "the layers are out of order, or form a cycle"
             )
         refuse(f"{layer} reads tensor {i}, which nothing writes")
-    if not computed:
-        refuse(
-            f"{layer} reads constants alone, so that its output never changes",
-            "convert the model again: the converter replaces such layers by their results",
-        )

@@ -51,22 +51,30 @@ def load(path: Path) -> Graph:
     Raises:
         InputError: It cannot be read, is damaged, or needs what is not supported.
     """
-    shown = printable(str(path), 200)[1:-1]
+    return _read(read_file(path), printable(path.name, 80)[1:-1], path.stem)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that may be a model: an ordinary file of at most 256 MiB.
+
+    Raises:
+        InputError: It is something else, or cannot be read.
+    """
+    label = printable(str(path), 200)[1:-1]
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{shown} is a folder, not a .tflite file")
+            raise InputError(f"{label} is a folder, not a .tflite file")
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{shown} is not a regular file")
-        _check_size(status.st_size, shown)
+            raise InputError(f"{label} is not a regular file")
+        _check_size(status.st_size, label)
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1)
+            return file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise InputError(f"{shown} does not exist", f"ls {path.parent}") from None
+        raise InputError(f"{label} does not exist", f"ls {path.parent}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{shown} cannot be read: {reason}") from None
-    return _read(content, printable(path.name, 80)[1:-1], path.stem)
+        raise InputError(f"{label} cannot be read: {reason}") from None
 
 
 def loads(content: bytes, name: str) -> Graph:
@@ -74,12 +82,13 @@ def loads(content: bytes, name: str) -> Graph:
 
     Args:
         content: The whole file.
-        name: The graph's name, and what errors call the file.
+        name: The graph's name: the file's, with or without ".tflite".
 
     Raises:
         InputError: It is damaged, or needs what is not supported.
     """
-    return _read(content, printable(name, 80)[1:-1], name)
+    stem = name.removesuffix(".tflite")
+    return _read(content, f"{printable(stem, 80)[1:-1]}.tflite", stem)
 
 
 def _check_size(size: int, label: str) -> None:
