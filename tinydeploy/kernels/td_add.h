@@ -1,0 +1,48 @@
+/* ADD and SUB, int8, operands that broadcast.
+ *
+ * Arguments of every kernel:
+ *     p: -128 <= low, high <= 127.
+ *     inputs: the operands that are computed at run time, one or two: int8, any alignment.
+ *     out: int8, any alignment. May be the memory of an operand that has all of the output's
+ *         elements, and must not overlap another.
+ *     scratch: not used.
+ */
+#ifndef TD_ADD_H
+#define TD_ADD_H
+
+#include <stdint.h>
+
+#include "td_operands.h"
+
+/* r(x) = sign * requantize((x - zero_point) * 2^20, multiplier, shift), -31 <= shift <= 0 */
+typedef struct {
+  int32_t zero_point;
+  int32_t multiplier, shift;
+  int32_t sign; /* 1 or -1 */
+} td_add_operand;
+
+/* out = clamp(requantize(first.r(a) + second.r(b), multiplier, shift) + zero_point, low, high) */
+typedef struct {
+  td_operands operands;
+  td_add_operand first, second;
+  int32_t multiplier, shift; /* -31 <= shift <= 0 */
+  int32_t zero_point;
+  int32_t low, high;
+} td_add;
+
+/* out = clamp((floor(a multiplier0 / 2^8) + floor(b multiplier1 / 2^8) + offset) / 2^shift, low,
+ * high), the last division rounded down; no sum of these overflows. Only for operands whose
+ * parameters make this the same function as td_add's, and with operands.step0 = step1 = 1. */
+typedef struct {
+  td_operands operands;
+  int32_t multiplier0, multiplier1;
+  int32_t offset;
+  int32_t shift; /* 16 to 31 */
+  int32_t low, high;
+} td_add_affine;
+
+void td_s8_add__scalar(const td_add *p, const void *const *inputs, int8_t *out, void *scratch);
+void td_s8_add_affine__dsp(const td_add_affine *p, const void *const *inputs, int8_t *out,
+                           void *scratch);
+
+#endif

@@ -1,0 +1,42 @@
+/* MUL, int8, operands that broadcast.
+ *
+ * Arguments of every kernel:
+ *     p: -128 <= low, high <= 127.
+ *     inputs: the operands that are computed at run time, one or two: int8, any alignment.
+ *     out: int8, any alignment. May be the memory of an operand that has all of the output's
+ *         elements, and must not overlap another.
+ *     scratch: not used.
+ */
+#ifndef TD_MUL_H
+#define TD_MUL_H
+
+#include <stdint.h>
+
+#include "td_operands.h"
+
+/* out = clamp(requantize((a - zero0) * (b - zero1), multiplier, shift) + zero_point, low, high) */
+typedef struct {
+  td_operands operands;
+  int32_t zero0, zero1;
+  int32_t multiplier, shift;
+  int32_t zero_point;
+  int32_t low, high;
+} td_mul;
+
+/* out = clamp((floor((a - zero0) * (b - zero1) * multiplier / 2^17) + offset) / 2^shift, low,
+ * high), the last division rounded down; no sum of these overflows. Only for operands whose
+ * parameters make this the same function as td_mul's, and with operands.step0 = step1 = 1. */
+typedef struct {
+  td_operands operands;
+  int32_t zero0, zero1;
+  int32_t multiplier;
+  int32_t offset;
+  int32_t shift; /* 16 to 31 */
+  int32_t low, high;
+} td_mul_affine;
+
+void td_s8_mul__scalar(const td_mul *p, const void *const *inputs, int8_t *out, void *scratch);
+void td_s8_mul_affine__dsp(const td_mul_affine *p, const void *const *inputs, int8_t *out,
+                           void *scratch);
+
+#endif

@@ -1,0 +1,93 @@
+/* AVERAGE_POOL_2D and MAX_POOL_2D, int8.
+ *
+ * out[n, y, x, c] = clamp(combine(in[n, v, u, c] for all (v, u) of the window of (y, x)), low,
+ * high)
+ *
+ * The window of (y, x) is the pixels (v, u) of the input with
+ *     y * stride_h - pad_h <= v < y * stride_h - pad_h + filter_h, and u likewise from x;
+ * every window has at least one. `combine` is the maximum, or the mean rounded to nearest, halves
+ * away from zero. Input and output have one scale and one zero point.
+ *
+ * Arguments of every kernel:
+ *     p: all sizes at least 1 (pads at least 0); -128 <= low, high <= 127.
+ *     in: int8 [batches, in_h, in_w, channels], any alignment.
+ *     out: int8 [batches, out_h, out_w, channels], any alignment, must not overlap `in`.
+ *     scratch: not used.
+ */
+#ifndef TD_POOL_H
+#define TD_POOL_H
+
+#include <stdint.h>
+
+typedef struct {
+  int32_t batches;
+  int32_t in_h, in_w, channels;
+  int32_t out_h, out_w;
+  int32_t filter_h, filter_w;
+  int32_t stride_h, stride_w;
+  int32_t pad_h, pad_w;
+  int32_t low, high;
+} td_pool;
+
+void td_s8_average_pool_2d__scalar(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
+void td_s8_max_pool_2d__scalar(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
+
+/* Windows of at most 256 pixels inside the input. */
+void td_s8_average_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
+void td_s8_max_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
+
+/* The pixels of one window that lie inside the input: `rows` rows of `columns` pixels. */
+typedef struct {
+  const int8_t *first; /* channel 0 of the first pixel */
+  int32_t rows, columns;
+  int32_t row_bytes; /* from a row to the next */
+} td_pool_window;
+
+static inline td_pool_window td_pool_window_at(const td_pool *p, const int8_t *image, int32_t y,
+                                               int32_t x) {
+  int32_t top = y * p->stride_h - p->pad_h;
+  int32_t left = x * p->stride_w - p->pad_w;
+  int32_t bottom = top + p->filter_h;
+  int32_t right = left + p->filter_w;
+  if (top < 0) top = 0;
+  if (left < 0) left = 0;
+  if (bottom > p->in_h) bottom = p->in_h;
+  if (right > p->in_w) right = p->in_w;
+  td_pool_window w = {image + (top * p->in_w + left) * p->channels, bottom - top, right - left,
+                      p->in_w * p->channels};
+  if (w.columns == p->in_w) { /* without a gap between its rows it is one row */
+    w.columns *= w.rows;
+    w.rows = 1;
+  }
+  return w;
+}
+
+/* A kernel's loop over all windows: combine(p, &window, out) writes `channels` values. */
+typedef void td_pool_combine(const td_pool *p, const td_pool_window *w, int8_t *out);
+
+static inline void td_pool_all(const td_pool *p, const int8_t *in, int8_t *out,
+                               td_pool_combine *combine) {
+  const int32_t image_bytes = p->in_h * p->in_w * p->channels;
+  for (int32_t n = 0; n < p->batches; ++n, in += image_bytes) {
+    for (int32_t y = 0; y < p->out_h; ++y) {
+      for (int32_t x = 0; x < p->out_w; ++x, out += p->channels) {
+        const td_pool_window w = td_pool_window_at(p, in, y, x);
+        combine(p, &w, out);
+      }
+    }
+  }
+}
+
+static inline int8_t td_pool_clamp(const td_pool *p, int32_t value) {
+  if (value < p->low) value = p->low;
+  if (value > p->high) value = p->high;
+  return (int8_t)value;
+}
+
+/* A sum over `count` pixels to its mean. */
+static inline int8_t td_pool_mean(const td_pool *p, int32_t sum, int32_t count) {
+  const int32_t half = sum < 0 ? -(count / 2) : count / 2;
+  return td_pool_clamp(p, (sum + half) / count);
+}
+
+#endif

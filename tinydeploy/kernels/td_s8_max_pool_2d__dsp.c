@@ -1,0 +1,36 @@
+#include "td_pool.h"
+#include "td_simd.h"
+
+static void max_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
+  const uint32_t low = td_repeat_byte(p->low);
+  const uint32_t high = td_repeat_byte(p->high);
+  int32_t c = 0;
+  for (; c + 4 <= p->channels; c += 4) {
+    uint32_t largest = low;
+    for (int32_t y = 0; y < w->rows; ++y) {
+      const int8_t *pixel = w->first + y * w->row_bytes + c;
+      for (int32_t x = w->columns;;) {
+        largest = td_max_bytes(largest, td_load_word(pixel));
+        if (--x == 0) break;
+        pixel += p->channels;
+      }
+    }
+    td_store_word(out + c, td_min_bytes(largest, high));
+  }
+  for (; c < p->channels; ++c) {
+    int32_t largest = INT8_MIN;
+    for (int32_t y = 0; y < w->rows; ++y) {
+      const int8_t *row = w->first + y * w->row_bytes + c;
+      for (int32_t x = 0; x < w->columns; ++x) {
+        const int32_t value = row[x * p->channels];
+        if (value > largest) largest = value;
+      }
+    }
+    out[c] = td_pool_clamp(p, largest);
+  }
+}
+
+void td_s8_max_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch) {
+  (void)scratch;
+  td_pool_all(p, in, out, max_window);
+}

@@ -1,0 +1,184 @@
+"""What ADD, SUB and MUL share: two operands that broadcast, one of which may be a constant.
+
+Source:
+    https://www.tensorflow.org/mlir/tfl_ops#tfladd_tfladdop; shapes broadcast as NumPy's do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph import Array, DType, Node
+from ..plan.plan import Constant, FieldValue, Kernel, KernelCall
+from .base import OperatorView
+
+# As many dimensions as TFLite Micro's shapes have.
+LARGEST_RANK = 6
+
+# An operator's output for every pair of int8 operands: integers [256, 256], counted from -128.
+PairTable = NDArray[np.int64]
+INT8_VALUES: NDArray[np.int64] = np.arange(-128, 128, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop around the rows.
+
+    Attributes:
+        extent: How often it runs.
+        advance: For each operand, the elements to go on by when this loop takes its next turn
+            and all the loops inside it start again.
+    """
+
+    extent: int
+    advance: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """Where a binary operator's operands come from. Mirrors `td_operands`.
+
+    Attributes:
+        row: Length of the innermost loop; the output runs through it by 1.
+        steps: For each operand, 1 if it runs along the row, 0 if it stays.
+        loops: Around the rows, innermost first.
+        constant: int8 elements of the second operand where it is a constant. A constant first
+            operand has changed places with the second: `swapped`.
+    """
+
+    row: int
+    steps: tuple[int, int]
+    loops: tuple[Loop, ...]
+    constant: Array | None
+    swapped: bool
+    whole: tuple[bool, bool]
+    """For each operand, whether it has all of the output's elements."""
+
+    @property
+    def along(self) -> bool:
+        """Both operands run along the row."""
+        return self.steps == (1, 1)
+
+    def fields(self) -> dict[str, FieldValue]:
+        loops = [(loop.extent, *loop.advance) for loop in self.loops]
+        table = np.array(loops, np.int32) if loops else None
+        constant = self.constant
+        return {
+            "operands.row": self.row,
+            "operands.step0": self.steps[0],
+            "operands.step1": self.steps[1],
+            "operands.loop_count": len(loops),
+            "operands.loops": None if table is None else Constant("loops", table),
+            "operands.constant": None if constant is None else Constant("operand", constant),
+        }
+
+
+def parse_operands(view: OperatorView) -> Operands:
+    """Checks both inputs and the output: int8, shapes that broadcast, not both constant."""
+    if len(view.inputs) != 2:
+        view.fail(f"has {len(view.inputs)} inputs, needs 2")
+    first, second = view.input(0, DType.INT8), view.input(1, DType.INT8)
+    output = view.output(0, DType.INT8)
+    if first.is_constant and second.is_constant:
+        view.fail("both inputs are constants, supported is at most one")
+    rank = max(len(first.shape), len(second.shape))
+    if rank > LARGEST_RANK:
+        view.fail(f"has {rank} dimensions, supported are up to {LARGEST_RANK}")
+    try:
+        shape = np.broadcast_shapes(first.shape, second.shape)
+    except ValueError:
+        view.fail(f"shapes {list(first.shape)} and {list(second.shape)} do not broadcast")
+    # Leading ones make no difference, and TFLite Micro lets them.
+    if _extended(output.shape, rank) != _extended(shape, rank):
+        view.fail(f"output has shape {list(output.shape)}, its inputs make {list(shape)}")
+    swapped = first.is_constant
+    operands = (second, first) if swapped else (first, second)
+    loops = _loops(shape, *(_extended(t.shape, rank) for t in operands))
+    innermost = loops[0]
+    return Operands(
+        row=innermost.extent,
+        steps=innermost.advance,
+        loops=_chained(loops),
+        constant=operands[1].data,
+        swapped=swapped,
+        whole=(operands[0].elements == output.elements, operands[1].elements == output.elements),
+    )
+
+
+def _extended(shape: Sequence[int], rank: int) -> tuple[int, ...]:
+    return (1,) * (rank - len(shape)) + tuple(shape)
+
+
+def _loops(shape: Sequence[int], first: Sequence[int], second: Sequence[int]) -> tuple[Loop, ...]:
+    """The fewest nested loops, innermost first, each with its operands' strides."""
+    loops: list[Loop] = []
+    dense = (1, 1)
+    for extent, a, b in zip(reversed(shape), reversed(first), reversed(second), strict=True):
+        strides = (dense[0] if a != 1 else 0, dense[1] if b != 1 else 0)
+        dense = (dense[0] * a, dense[1] * b)
+        if extent == 1:
+            continue
+        if loops:
+            inner = loops[-1]
+            continued = tuple(inner.extent * s for s in inner.advance)
+            if strides == continued:
+                loops[-1] = Loop(inner.extent * extent, inner.advance)
+                continue
+        loops.append(Loop(extent, strides))
+    return tuple(loops) or (Loop(1, (1, 1)),)
+
+
+def _chained(loops: Sequence[Loop]) -> tuple[Loop, ...]:
+    """The loops around the innermost, their strides less what the loops inside have advanced."""
+    chained = []
+    behind = [0, 0]
+    for loop in loops[1:]:
+        advance = (loop.advance[0] - behind[0], loop.advance[1] - behind[1])
+        chained.append(Loop(loop.extent, advance))
+        behind = [b + (loop.extent - 1) * s for b, s in zip(behind, loop.advance, strict=True)]
+    return tuple(chained)
+
+
+def constant_offset(
+    accumulators: PairTable, wanted: PairTable, low: int, high: int, shift: int
+) -> int | None:
+    """The c for which clamp((accumulator + c) >> shift, low, high) is `wanted` for every pair.
+
+    This is a proof by exhaustion that a cheaper formula computes the same function.
+
+    Returns:
+        The middle of the range of such c; None where there is none.
+    """
+    at_least = (wanted << shift) - accumulators
+    below = ((wanted + 1) << shift) - accumulators
+    first = int(at_least[wanted > low].max(initial=-(2**31)))
+    last = int(below[wanted < high].min(initial=2**31)) - 1
+    return (first + last) // 2 if first <= last else None
+
+
+def lower(
+    node: Node, operands: Operands, kernel: Kernel, struct: str, fields: Mapping[str, FieldValue]
+) -> KernelCall:
+    """A call of one of the binary kernels.
+
+    Args:
+        fields: The struct's fields after its `operands`.
+    """
+    inputs = node.inputs[::-1] if operands.swapped else node.inputs
+    count = 1 if operands.constant is not None else 2
+    return KernelCall(
+        layer=node.index,
+        op=node.op,
+        kernel=kernel,
+        struct=struct,
+        header=struct.removesuffix("_affine") + ".h",
+        fields={**operands.fields(), **fields},
+        inputs=inputs[:count],
+        outputs=node.outputs,
+        in_place=tuple((i, 0) for i in range(count) if operands.whole[i]),
+        variadic=True,
+    )

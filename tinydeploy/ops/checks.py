@@ -1,0 +1,45 @@
+"""Checks that several operators make of what a file says."""
+
+from __future__ import annotations
+
+from ..fixedpoint import Activation, activation_range
+from ..graph import DType, Tensor
+from .base import OperatorView
+
+_FUSED = (Activation.NONE, Activation.RELU, Activation.RELU_N1_TO_1, Activation.RELU6)
+
+
+def fused_limits(view: OperatorView, slot: int, output: Tensor) -> tuple[int, int]:
+    """The stored int8 range that the activation in options field `slot` leaves of the output."""
+    number = view.options.int8(slot)
+    if number not in _FUSED:
+        known = ", ".join(a.name for a in _FUSED)
+        view.fail(f"fused activation {number} is not supported, supported are {known}")
+    return activation_range(Activation(number), *view.per_tensor(output))
+
+
+def runtime_input(view: OperatorView, position: int, *dtypes: DType) -> Tensor:
+    """A required input that must be computed at run time."""
+    tensor = view.input(position, *dtypes)
+    if tensor.is_constant:
+        view.fail(f"input {position} is a constant, supported is one computed at run time")
+    return tensor
+
+
+def positive(view: OperatorView, **values: int) -> None:
+    """Refuses the operator unless every one of the named values is at least 1."""
+    for name, value in values.items():
+        if value < 1:
+            view.fail(f"{name} is {value}, must be at least 1")
+
+
+def expect_shape(view: OperatorView, output: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuses an output of any other shape."""
+    if output.shape != shape:
+        view.fail(f"output has shape {list(output.shape)}, its inputs make {list(shape)}")
+
+
+def integers(tensor: Tensor) -> tuple[int, ...]:
+    """All elements of an integer constant, in row-major order."""
+    assert tensor.data is not None
+    return tuple(int(value) for value in tensor.data.reshape(-1))
