@@ -1,0 +1,62 @@
+"""Recovery from a build that was killed.
+
+SCons records what it built when it ends. Killed before that, its record describes the outputs of
+the build before, and a later build with the former options would take the new outputs for those.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+_MARK = ".building"
+_RECORD = ".sconsign"
+
+
+class Journal:
+    """A mark in the out folder for as long as its outputs are newer than SCons's record."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._changed: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def recover(self) -> bool:
+        """Removes what a killed build may have left; sources are compared by content anyway.
+
+        Returns:
+            Whether there was something to recover from.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        mark = self._folder / _MARK
+        if not mark.exists():
+            return False
+        for path in [*self._folder.glob("obj/**/*.o"), *self._folder.glob("firmware.*")]:
+            path.unlink(missing_ok=True)
+        for path in [*self._folder.glob(".*.tmp"), *self._folder.glob("*/**/.*.tmp")]:
+            path.unlink(missing_ok=True)
+        mark.unlink()
+        return True
+
+    def changing(self, path: Path) -> None:
+        """Notes that an output is about to be made.
+
+        Raises:
+            OSError: The mark cannot be written.
+        """
+        with self._lock:
+            if not self._changed:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                (self._folder / _MARK).touch()
+            self._changed.add(path.parent)
+
+    def close(self) -> None:
+        """Ends the build; the mark goes if SCons's record of every folder is up to date."""
+        mark = self._folder / _MARK
+        with suppress(OSError):  # the mark stays: the next build recovers
+            since = mark.stat().st_mtime_ns
+            if all((d / _RECORD).stat().st_mtime_ns >= since for d in self._changed):
+                mark.unlink()

@@ -1,0 +1,91 @@
+"""arm-none-eabi-gcc."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import process
+from ..errors import RequestError
+from . import base
+
+if TYPE_CHECKING:
+    from ..cores import Core
+    from ..plan.plan import Optimize
+
+NAME = "arm-gnu"
+_PROGRAM = "arm-none-eabi-gcc"
+HINT = "install the Arm GNU toolchain (Debian: apt install gcc-arm-none-eabi), or toolchain zig"
+
+
+@dataclass(frozen=True)
+class ArmGnu:
+    """The GNU toolchain for bare-metal Arm; satisfies `base.Toolchain`."""
+
+    name: str
+    version: str
+    cc: tuple[str, ...]
+
+    def compile_flags(self, core: Core, optimize: Optimize) -> tuple[str, ...]:
+        return (
+            *core.gcc_flags,
+            "-O2" if optimize.value == "speed" else "-Os",
+            *base.COMMON_FLAGS,
+            # The C library's headers may not be installed; memcpy is still the compiler's own.
+            "-ffreestanding",
+            "-fbuiltin",
+            "-fno-unwind-tables",
+            "-fno-asynchronous-unwind-tables",
+        )
+
+    def memory_function_flags(self) -> tuple[str, ...]:
+        return ("-fno-builtin", "-fno-tree-loop-distribute-patterns")
+
+    def path_flags(self, folder: Path) -> tuple[str, ...]:
+        return (f"-ffile-prefix-map={folder}=.",)
+
+    def environment(self, folder: Path) -> Mapping[str, str]:
+        return base.environment(folder)
+
+    def link_flags(self, core: Core) -> tuple[str, ...]:
+        return (
+            *core.gcc_flags,
+            "-nostdlib",
+            "-nostartfiles",
+            "-Wl,--gc-sections",
+            "-Wl,--build-id=none",
+            "-Wl,--fatal-warnings",
+        )
+
+    def link(self, core: Core, link: base.Link) -> process.Result:
+        script = ("-T", link.script) if link.script else ()
+        argv = (
+            *self.cc,
+            *self.link_flags(core),
+            *script,
+            f"-Wl,-Map={link.map}",
+            *link.objects,
+            "-lgcc",
+            "-o",
+            link.elf,
+        )
+        return base.run(argv, link.folder, self.environment(link.folder))
+
+
+def find() -> ArmGnu:
+    """The toolchain on PATH.
+
+    Raises:
+        RequestError: It is not installed, or does not work.
+    """
+    path = shutil.which(_PROGRAM)
+    if path is None:
+        raise RequestError(f"toolchain {NAME} needs {_PROGRAM}, which is not on PATH", HINT)
+    result = process.run([path, "--version"], timeout_s=20)
+    if result.returncode != 0:
+        raise RequestError(f"{path} --version failed with exit code {result.returncode}", HINT)
+    first = result.stdout.splitlines()[0] if result.stdout else ""
+    return ArmGnu(NAME, first, (path,))
