@@ -92,15 +92,15 @@ def board_files(board: Board) -> dict[str, str]:
     """
     if board.mcu is None or board.console is None:
         return {name: _shipped(name) for name in (*_HEADERS, "board_host.c")}
-    uart = board.mcu.uarts[board.console.uart]
-    driver = _DRIVERS[uart.ip]
+    defines = _defines(board, board.mcu, board.console)
+    driver = _DRIVERS[board.mcu.uarts[board.console.uart].ip]
     counter = _COUNTERS[board.mcu.counter.ip if board.mcu.counter else "cortex"]
-    verbatim = (*_HEADERS, "td_uart.h", "td_counter.h", driver.file, counter, "libc.c")
+    verbatim = (*_HEADERS, "td_uart.h", "td_counter.h", driver.file, counter, "libc.c", "string.h")
     exceptions = _CORE_EXCEPTIONS if board.core.has_fault_status else _ARMV6M_EXCEPTIONS
     environment = _environment(board)
     return {
         **{name: _shipped(name) for name in verbatim},
-        "td_registers.h": _render(environment, "td_registers.h.j2", defines=_defines(board)),
+        "td_registers.h": _render(environment, "td_registers.h.j2", defines=defines),
         "startup.c": _render(
             environment,
             "startup.c.j2",
@@ -134,10 +134,12 @@ def setup_steps(board: Board) -> tuple[Step, ...]:
 
 
 def _pin_steps(gpio: Gpio, pin: Pin, use: str, is_input: bool) -> tuple[Step, ...]:
-    name, port, number = f"P{chr(ord('A') + pin.port)}", pin.port, pin.number
+    port, number = pin.port, pin.number
     base = gpio.address + port * gpio.stride
     clock = Step(
-        gpio.enable_register, f"port {name} clock ({gpio.source})", set=1 << (gpio.enable_bit + port)
+        gpio.enable_register,
+        f"port {pin.pin[1]} clock ({gpio.source})",
+        set=1 << (gpio.enable_bit + port),
     )
     if gpio.ip == "stm32_gpio_v1":  # CRL, CRH: input floating 0b0100, output push-pull 0b1011
         register, shift = base + 4 * (number // 8), 4 * (number % 8)
@@ -162,9 +164,7 @@ def _pin_steps(gpio: Gpio, pin: Pin, use: str, is_input: bool) -> tuple[Step, ..
     )
 
 
-def _defines(board: Board) -> dict[str, str]:
-    mcu, console = board.mcu, board.console
-    assert mcu is not None and console is not None
+def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
     uart = mcu.uarts[console.uart]
     defines = {
         "TD_CLOCK_HZ": f"{mcu.clock_hz}u",
