@@ -38,9 +38,7 @@ MODEL_NAMES = (
 
 
 def _program(*names: str) -> bool:
-    # A virtual environment that is used without being activated has its programs beside Python.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return any(shutil.which(name, path=path) for name in names)
+    return any(shutil.which(program(name)) for name in names)
 
 
 def _wheel(module: str) -> bool:
@@ -63,19 +61,27 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
 
 
 def required() -> frozenset[str]:
-    """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE, "all" for every one.
+    """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE.
+
+    "all" is everything that can be installed; the models cannot.
 
     Raises:
         pytest.UsageError: It names something that is not a tool, which would require nothing.
     """
     names = {n.strip() for n in os.environ.get("TINYDEPLOY_REQUIRE", "").split(",") if n.strip()}
     if "all" in names:
-        return frozenset(TOOLS)
+        return frozenset(TOOLS) - {"models"}
     unknown = sorted(names - TOOLS.keys())
     if unknown:
         known = ", ".join(TOOLS)
         raise pytest.UsageError(f"TINYDEPLOY_REQUIRE names {', '.join(unknown)}; known: {known}")
     return frozenset(names)
+
+
+def program(name: str) -> str:
+    """Its path: beside Python, where a wheel puts it, before what is on PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return shutil.which(name, path=path) or name
 
 
 def require(*tools: str) -> None:
