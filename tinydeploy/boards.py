@@ -7,12 +7,13 @@ register or section that says so.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from . import cores, paths, tomldata
 from .cores import Core, Fpu
@@ -25,25 +26,14 @@ CounterIp = Literal["cortex", "nrf51_timer"]
 _ADDRESS_SPACE = 1 << 32
 
 
-def _about(text: str) -> dict[str, str]:
-    return {"about": text}
-
-
-def _fact(text: str, default: Any = ...) -> Any:
-    """A field with its documentation, which error messages and the schema show."""
-    if default is ...:
-        return field(metadata=_about(text))
-    return field(default=default, metadata=_about(text))
-
-
 @dataclass(frozen=True)
 class Memory:
     """A range of addresses: [origin, origin + bytes)."""
 
-    name: str = _fact("the manual's name for it: flash, sram1, dtcm")
-    kind: Literal["flash", "ram"] = _fact("flash holds code and constants, ram everything else")
-    origin: int = _fact("first address")
-    bytes: int = _fact("size")
+    name: Annotated[str, "the manual's name for it: flash, sram1, dtcm"]
+    kind: Annotated[Literal["flash", "ram"], "flash holds code and constants, ram everything else"]
+    origin: Annotated[int, "first address"]
+    bytes: Annotated[int, "size"]
 
     @property
     def end(self) -> int:
@@ -63,10 +53,10 @@ class Memory:
 class Step:
     """One read-modify-write of a 32-bit register, before the console is used."""
 
-    register: int = _fact("address")
-    source: str = _fact("what it does, and the manual and register that say so")
-    clear: int = _fact("bits to clear first", 0)
-    set: int = _fact("bits to set then", 0)
+    register: Annotated[int, "address"]
+    source: Annotated[str, "what it does, and the manual and register that say so"]
+    clear: Annotated[int, "bits to clear first"] = 0
+    set: Annotated[int, "bits to set then"] = 0
 
     def __post_init__(self) -> None:
         if self.register % 4 or not 0 <= self.register < _ADDRESS_SPACE:
@@ -79,51 +69,51 @@ class Step:
 class Uart:
     """A serial port of a microcontroller."""
 
-    ip: UartIp = _fact("which driver: firmware_templates/common/uart_<ip>.c")
-    address: int = _fact("of its first register")
-    source: str = _fact("manual and section")
-    enable: tuple[Step, ...] = _fact("switches its clock on", ())
-    clock_hz: int = _fact("its kernel clock after reset, if it is not the processor's", 0)
-    fifo: bool = _fact("has a FIFO to switch on (STM32 CR1.FIFOEN)", False)
+    ip: Annotated[UartIp, "which driver: firmware_templates/common/uart_<ip>.c"]
+    address: Annotated[int, "of its first register"]
+    source: Annotated[str, "manual and section"]
+    enable: Annotated[tuple[Step, ...], "switches its clock on"] = ()
+    clock_hz: Annotated[int, "its kernel clock after reset, if it is not the processor's"] = 0
+    fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
 
 
 @dataclass(frozen=True)
 class Gpio:
     """The general-purpose I/O ports of an STM32: one register block a port, A first."""
 
-    ip: GpioIp = _fact("v1 has CRL and CRH (F1), v2 has MODER and AFR (all later families)")
-    address: int = _fact("of port A")
-    source: str = _fact("manual and section")
-    enable_register: int = _fact("the RCC register that switches the ports' clocks on")
-    enable_bit: int = _fact("port A's bit in it; the other ports follow", 0)
-    stride: int = _fact("distance from port to port", 0x400)
+    ip: Annotated[GpioIp, "v1 has CRL and CRH (F1), v2 has MODER and AFR (all later families)"]
+    address: Annotated[int, "of port A"]
+    source: Annotated[str, "manual and section"]
+    enable_register: Annotated[int, "the RCC register that switches the ports' clocks on"]
+    enable_bit: Annotated[int, "port A's bit in it; the other ports follow"] = 0
+    stride: Annotated[int, "distance from port to port"] = 0x400
 
 
 @dataclass(frozen=True)
 class Counter:
     """What counts processor cycles."""
 
-    ip: CounterIp = _fact("cortex: DWT CYCCNT where it counts, else SysTick")
-    source: str = _fact("manual and section")
-    address: int = _fact("of its first register, where it is a peripheral", 0)
+    ip: Annotated[CounterIp, "cortex: DWT CYCCNT where it counts, else SysTick"]
+    source: Annotated[str, "manual and section"]
+    address: Annotated[int, "of its first register, where it is a peripheral"] = 0
 
 
 @dataclass(frozen=True)
 class Mcu:
     """A microcontroller: `boards/mcu/<name>.toml`."""
 
-    name: str = _fact("the file's name: letters, digits, underscores")
-    title: str = _fact("what people call it")
-    core: str = _fact(f"one of {', '.join(cores.CORES)}")
-    clock_hz: int = _fact("the processor's clock after reset, when nobody has set it up")
-    interrupts: int = _fact("external interrupts in the vector table")
-    source: str = _fact("the reference manual and data sheet that all the facts come from")
-    memories: tuple[Memory, ...] = _fact("all that code and data may use")
-    uarts: Mapping[str, Uart] = _fact("serial ports by the manual's name in lower case")
-    fpu: Fpu = _fact("the floating-point unit it was made with", "none")
-    gpio: Gpio | None = _fact("how pins are set up; none where they need no setting up", None)
-    counter: Counter | None = _fact("what counts cycles, where it is not the core itself", None)
-    setup: tuple[Step, ...] = _fact("register writes that come first, on every board", ())
+    name: Annotated[str, "the file's name: letters, digits, underscores"]
+    title: Annotated[str, "what people call it"]
+    core: Annotated[str, f"one of {', '.join(cores.CORES)}"]
+    clock_hz: Annotated[int, "the processor's clock after reset, when nobody has set it up"]
+    interrupts: Annotated[int, "external interrupts in the vector table"]
+    source: Annotated[str, "the reference manual and data sheet that all the facts come from"]
+    memories: Annotated[tuple[Memory, ...], "all that code and data may use"]
+    uarts: Annotated[Mapping[str, Uart], "serial ports by the manual's name in lower case"]
+    fpu: Annotated[Fpu, "the floating-point unit it was made with"] = "none"
+    gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
+    counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
+    setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -142,8 +132,8 @@ class Mcu:
 class Pin:
     """A pin and the alternate function that connects it to the port."""
 
-    pin: str = _fact("PG7 (STM32) or P0.24 (Nordic)")
-    function: int = _fact("alternate function number, where the part has them", 0)
+    pin: Annotated[str, "PG7 (STM32) or P0.24 (Nordic)"]
+    function: Annotated[int, "alternate function number, where the part has them"] = 0
 
     @property
     def port(self) -> int:
@@ -165,34 +155,34 @@ class Pin:
 class Console:
     """The serial port that the host talks to."""
 
-    uart: str = _fact("one of the microcontroller's uarts")
-    source: str = _fact("the board's manual: what the port is connected to")
-    baud: int = _fact("bits per second; 8 data bits, no parity, 1 stop bit", 115_200)
-    tx: Pin | None = _fact("the pin that the microcontroller sends on", None)
-    rx: Pin | None = _fact("the pin that it receives on", None)
+    uart: Annotated[str, "one of the microcontroller's uarts"]
+    source: Annotated[str, "the board's manual: what the port is connected to"]
+    baud: Annotated[int, "bits per second; 8 data bits, no parity, 1 stop bit"] = 115_200
+    tx: Annotated[Pin | None, "the pin that the microcontroller sends on"] = None
+    rx: Annotated[Pin | None, "the pin that it receives on"] = None
 
 
 @dataclass(frozen=True)
 class Qemu:
     """The QEMU machine that models the board."""
 
-    machine: str = _fact("for qemu-system-arm -machine")
-    serial: int = _fact("which of the machine's serial ports the console is, from 0", 0)
-    clock_hz: int = _fact("the rate at which the machine counts cycles, if not the real one", 0)
+    machine: Annotated[str, "for qemu-system-arm -machine"]
+    serial: Annotated[int, "which of the machine's serial ports the console is, from 0"] = 0
+    clock_hz: Annotated[int, "the rate at which the machine counts cycles, if not the real one"] = 0
 
 
 @dataclass(frozen=True)
 class _BoardFile:
     """A board: `boards/<name>/board.toml`."""
 
-    name: str = _fact("the folder's name: letters, digits, underscores")
-    title: str = _fact("what people call it")
-    mcu: str = _fact("the name of a file in mcu/")
-    console: Console = _fact("the serial port that the host talks to")
-    unicorn: bool = _fact("runs in the embedded emulator", True)
-    qemu: Qemu | None = _fact("runs in QEMU", None)
-    stack_bytes: int = _fact("RAM that the linker keeps free for the stack, at least", 2048)
-    setup: tuple[Step, ...] = _fact("register writes that this board needs", ())
+    name: Annotated[str, "the folder's name: letters, digits, underscores"]
+    title: Annotated[str, "what people call it"]
+    mcu: Annotated[str, "the name of a file in mcu/"]
+    console: Annotated[Console, "the serial port that the host talks to"]
+    unicorn: Annotated[bool, "runs in the embedded emulator"] = True
+    qemu: Annotated[Qemu | None, "runs in QEMU"] = None
+    stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
+    setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -365,7 +355,7 @@ def _check_memories(memories: tuple[Memory, ...]) -> None:
         if not any(m.kind == kind for m in memories):
             raise ValueError(f"there is no memory of kind {kind!r}")
     ordered = sorted(memories, key=lambda m: m.origin)
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in itertools.pairwise(ordered):
         if low.end > high.origin:
             raise ValueError(
                 f"memories {low.name} ({low.origin:#x} to {low.end:#x}) and {high.name} "

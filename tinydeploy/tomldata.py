@@ -1,9 +1,9 @@
 """TOML files as frozen dataclasses, with every key checked.
 
-The dataclass is the only description of a file: its fields are the keys, its annotations their
-types, `field(metadata={"about": …})` their documentation, and the JSON schema comes from it too.
-Annotations may be str, int, bool, Literal, a dataclass, `X | None`, tuple[X, ...] (a TOML array)
-and Mapping[str, X] (a table whose keys are names).
+The dataclass is the only description of a file: its fields are the keys, and their annotations,
+`Annotated[type, "what it is"]`, give types, error messages and the JSON schema. A type may be str,
+int, bool, Literal, a dataclass, `X | None`, tuple[X, ...] (a TOML array) and Mapping[str, X] (a
+table whose keys are names).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from .errors import InputError
 
@@ -83,7 +83,7 @@ def definitions(records: Mapping[str, type[Any]]) -> dict[str, Any]:
 def _record(record: type[T], table: Any, keys: tuple[str, ...]) -> T:
     if not isinstance(table, dict):
         raise DataError(keys, f"{_dotted(keys)} must be a table, and is {_kind(table)}")
-    hints = typing.get_type_hints(record)
+    hints = typing.get_type_hints(record, include_extras=True)
     fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, record))}
     for key in table:
         if key not in fields:
@@ -95,8 +95,8 @@ def _record(record: type[T], table: Any, keys: tuple[str, ...]) -> T:
         if name in table:
             values[name] = _value(hints[name], table[name], (*keys, name))
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            about = item.metadata.get("about", "")
-            raise DataError(keys, f"missing key {_dotted((*keys, name))}", f"it is: {about}")
+            hint = f"it is: {_about(hints[name])}"
+            raise DataError(keys, f"missing key {_dotted((*keys, name))}", hint)
     try:
         return record(**values)
     except ValueError as error:
@@ -105,6 +105,8 @@ def _record(record: type[T], table: Any, keys: tuple[str, ...]) -> T:
 
 def _value(kind: Any, value: Any, keys: tuple[str, ...]) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _value(arguments[0], value, keys)
     if origin in (typing.Union, types.UnionType):
         return _value(next(a for a in arguments if a is not type(None)), value, keys)
     if origin is typing.Literal:
@@ -135,6 +137,8 @@ def _value(kind: Any, value: Any, keys: tuple[str, ...]) -> Any:
 
 def _schema(kind: Any, found: dict[str, Any], name: str = "") -> dict[str, Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return {**_schema(arguments[0], found), "description": _about(kind)}
     if origin in (typing.Union, types.UnionType):
         return _schema(next(a for a in arguments if a is not type(None)), found)
     if origin is typing.Literal:
@@ -148,14 +152,10 @@ def _schema(kind: Any, found: dict[str, Any], name: str = "") -> dict[str, Any]:
     name = name or typing.cast(type[Any], kind).__name__
     if name not in found:
         found[name] = {}  # keeps the order of first mention
-        hints = typing.get_type_hints(kind)
+        hints = typing.get_type_hints(kind, include_extras=True)
         properties, required = {}, []
         for item in dataclasses.fields(kind):
-            about = item.metadata.get("about", "")
-            properties[item.name] = {
-                **_schema(hints[item.name], found),
-                **({"description": about} if about else {}),
-            }
+            properties[item.name] = _schema(hints[item.name], found)
             if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
                 required.append(item.name)
         found[name] = {
@@ -165,6 +165,11 @@ def _schema(kind: Any, found: dict[str, Any], name: str = "") -> dict[str, Any]:
             "additionalProperties": False,
         }
     return {"$ref": f"#/$defs/{name}"}
+
+
+def _about(hint: Any) -> str:
+    """The documentation in an annotation."""
+    return " ".join(getattr(hint, "__metadata__", ()))
 
 
 def _kind(value: Any) -> str:
