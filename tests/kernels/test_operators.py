@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.kernels.cases import cases_of
 from tests.support import require
-from tinydeploy.oracle import TfliteMicro
 from tinydeploy.ops import OPERATORS
+from tinydeploy.oracle import TfliteMicro
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

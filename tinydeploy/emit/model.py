@@ -187,7 +187,7 @@ td_status td_model_run_layer(uint32_t i) {{
 }}
 
 td_status td_model_run(void) {{
-  for (uint32_t i = 0; i < {len(calls)}u; ++i) td_layers[i]();
+  for (uint32_t i = 0; i < td_model_layer_count; ++i) td_layers[i]();
   return TD_OK;
 }}
 """

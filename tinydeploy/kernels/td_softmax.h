@@ -9,7 +9,7 @@
  * rows >= 1; 1 <= depth <= 8191, so that a row's sum in Q12.19 fits 32 bits. */
 typedef struct {
   const int32_t *exps;
-  uint32_t exp_count;
+  int32_t exp_count;
   uint32_t rows;
   uint32_t depth;
 } td_softmax;

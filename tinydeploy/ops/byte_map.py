@@ -56,15 +56,12 @@ class ByteMap:
         return int(values.min()), int(values.max())
 
 
-_FLIP = Kernel("td_s8_flip__scalar", Isa.SCALAR, lambda p: p.is_flip)
-_LUT = Kernel("td_s8_lut__scalar", Isa.SCALAR)
-
-KERNELS = (
-    _FLIP,
+FLIP = Kernel("td_s8_flip__scalar", Isa.SCALAR, lambda p: isinstance(p, ByteMap) and p.is_flip)
+CLAMPS = (
     Kernel("td_s8_clamp__dsp", Isa.DSP, lambda p: p.is_clamp),
     Kernel("td_s8_clamp__scalar", Isa.SCALAR, lambda p: p.is_clamp),
-    _LUT,
 )
+LUT = Kernel("td_s8_lut__scalar", Isa.SCALAR, lambda p: isinstance(p, ByteMap))
 
 
 def tabulate(
@@ -96,16 +93,16 @@ def reference(params: ByteMap, inputs: Sequence[Array | None]) -> tuple[Array, .
 
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall | None:  # noqa: ARG001
-    """The call of one of `KERNELS`; None for the identity."""
+    """The call of one of the kernels above; None for the identity."""
     params: ByteMap = node.params
     if params.is_identity:
         return None
     count = params.elements
     fields: dict[str, FieldValue]
-    if kernel is _LUT:
+    if kernel is LUT:
         table = Constant("table", params.table.view(np.int8), align=1)
         struct, fields = "td_lut", {"table": table, "count": count}
-    elif kernel is _FLIP:
+    elif kernel is FLIP:
         struct, fields = "td_flip", {"count": count}
     else:
         low, high = params.limits

@@ -32,7 +32,7 @@ class Params:
 
 KERNELS = (
     Kernel("td_s8_dequantize__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
-    Kernel("td_u8_dequantize__scalar", Isa.SCALAR),
+    Kernel("td_u8_dequantize__scalar", Isa.SCALAR, lambda p: p.dtype is DType.UINT8),
 )
 
 

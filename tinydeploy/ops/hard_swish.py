@@ -11,7 +11,7 @@ from . import byte_map
 from .base import OperatorView
 
 NAME = "HARD_SWISH"
-KERNELS = byte_map.KERNELS
+KERNELS = (byte_map.LUT,)
 reference = byte_map.reference
 lower = byte_map.lower
 

@@ -11,7 +11,7 @@ from . import byte_map
 from .base import OperatorView
 
 NAME = "LEAKY_RELU"
-KERNELS = byte_map.KERNELS
+KERNELS = (*byte_map.CLAMPS, byte_map.LUT)
 reference = byte_map.reference
 lower = byte_map.lower
 

@@ -10,7 +10,7 @@ from . import byte_map, fixedpoint_functions
 from .base import OperatorView
 
 NAME = "LOGISTIC"
-KERNELS = byte_map.KERNELS
+KERNELS = (byte_map.LUT,)
 reference = byte_map.reference
 lower = byte_map.lower
 

@@ -34,7 +34,7 @@ Params = byte_map.ByteMap | FromFloat
 
 _FROM_FLOAT = Kernel("td_f32_quantize__scalar", Isa.SCALAR, lambda p: isinstance(p, FromFloat))
 
-KERNELS = (_FROM_FLOAT, *byte_map.KERNELS)
+KERNELS = (_FROM_FLOAT, byte_map.FLIP, byte_map.LUT)
 
 # What the reference kernel computes of the pairs of 8-bit types: all but uint8 to uint8.
 _PAIRS = ((DType.INT8, DType.INT8), (DType.INT8, DType.UINT8), (DType.UINT8, DType.INT8))

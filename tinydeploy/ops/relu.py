@@ -10,7 +10,7 @@ from . import byte_map
 from .base import OperatorView
 
 NAME = "RELU"
-KERNELS = byte_map.KERNELS
+KERNELS = (*byte_map.CLAMPS, byte_map.LUT)
 reference = byte_map.reference
 lower = byte_map.lower
 

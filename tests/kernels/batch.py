@@ -1,0 +1,181 @@
+"""Many models in one C file: each case with each kernel that can compute it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from unittest import mock
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.kernels.case import Case
+from tests.kernels.cases import cases_of
+from tinydeploy.emit.model import model_source
+from tinydeploy.graph import Array
+from tinydeploy.ops import OPERATORS
+from tinydeploy.plan.plan import Isa, Kernel, Placement, Plan, Target
+from tinydeploy.plan.planner import make_plan
+
+# The names of model.c that would meet in one file.
+_NAMES = re.compile(r"\b(td_arena|td_layers|layer_\d+\w*|td_model_\w+)\b(?!\.h)")
+_INCLUDE = re.compile(r"^#include .*\n", re.MULTILINE)
+_GAP_BYTES = 64
+
+# How a model stands in the table that the driver reads; the same text for host and core.
+HEADER = """\
+#include <stddef.h>
+#include <stdint.h>
+#include "td_model.h"
+
+typedef struct {
+  td_status (*run)(void);
+  td_tensor (*input)(uint32_t);
+  td_tensor (*output)(uint32_t);
+  uint32_t sets, inputs, outputs;
+  uint8_t *arena;
+  uint32_t arena_bytes;
+  const uint32_t (*holes)[2];
+  uint32_t hole_count;
+} batch_model;
+extern const batch_model batch[];
+extern const uint32_t batch_size;
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A case, computed by one kernel.
+
+    Attributes:
+        kernel: None where the operator needs none: its output is its input.
+        plan: With every tensor in a place of its own, or with the output over the input.
+    """
+
+    case: Case
+    kernel: Kernel | None
+    plan: Plan
+
+    def __repr__(self) -> str:
+        kernel = self.kernel.name if self.kernel else "no kernel"
+        return f"{kernel} on {self.case!r}"
+
+
+def draw_cases(operator: str, count: int, start: int) -> tuple[Case, ...]:
+    """`count` cases, the same for the same `start`."""
+    cases: list[Case] = []
+
+    @seed(start)
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases_of(operator))
+    def collect(case: Case) -> None:
+        cases.append(case)
+
+    collect()
+    return tuple(cases)
+
+
+def variants_of(cases: Iterable[Case], isas: Sequence[Isa]) -> tuple[Variant, ...]:
+    """Every case with every kernel of these instruction sets that applies to it."""
+    found = []
+    for position, case in enumerate(cases):
+        (node,) = case.graph.nodes
+        operator = OPERATORS[node.op]
+        for kernel in operator.KERNELS:
+            if kernel.isa not in isas or not kernel.applies(node.params):
+                continue
+            with mock.patch.object(operator, "KERNELS", (kernel,)):
+                plan = make_plan(case.graph, Target((kernel.isa,)))
+            if not plan.calls:
+                found.append(Variant(case, None, plan))
+                break
+            found.append(Variant(case, kernel, _spread(plan, in_place=position % 2 == 0)))
+    return tuple(found)
+
+
+def _spread(plan: Plan, *, in_place: bool) -> Plan:
+    """The plan of one call with gaps between its tensors, for the sanitizer to watch."""
+    places: dict[int, int] = {}
+    end = _GAP_BYTES
+
+    def put(offset: int, size: int, *, shared: bool) -> int:
+        nonlocal end
+        if shared and offset in places:
+            return places[offset]
+        start, end = end, (end + size + _GAP_BYTES + 7) // 8 * 8
+        return places.setdefault(offset, start) if shared else start
+
+    def move(place: Placement, *, shared: bool) -> Placement:
+        return replace(place, offset=put(place.offset, place.bytes, shared=shared))
+
+    outputs = set(plan.graph.outputs)
+    # The larger of two that share a place comes first and decides the room.
+    order = sorted(plan.placements, key=lambda t: -plan.placements[t].bytes)
+    moved = {t: move(plan.placements[t], shared=in_place or t not in outputs) for t in order}
+    scratch = tuple(None if s is None else move(s, shared=False) for s in plan.scratch)
+    return replace(plan, placements=moved, scratch=scratch, arena_bytes=end)
+
+
+def source_of(variants: Sequence[Variant]) -> str:
+    """One C file with every variant's model.c and the table `batch` of them all."""
+    headers = sorted({call.header for v in variants for call in v.plan.calls})
+    parts = [HEADER, *(f'#include "{header}"\n' for header in headers)]
+    rows = []
+    for i, variant in enumerate(variants):
+        model = _INCLUDE.sub("", model_source(variant.plan))
+        parts.append(_NAMES.sub(rf"case_{i}_\1", model))
+        holes = _holes(variant.plan)
+        pairs = ", ".join(f"{{{begin}, {end}}}" for begin, end in holes)
+        parts.append(f"static const uint32_t case_{i}_holes[][2] = {{{pairs}}};\n")
+        prefix = f"case_{i}_td_model_"
+        graph = variant.case.graph
+        rows.append(
+            f"  {{{prefix}run, {prefix}input, {prefix}output, {len(variant.case.inputs)}, "
+            f"{len(graph.inputs)}, {len(graph.outputs)}, case_{i}_td_arena, "
+            f"{variant.plan.arena_bytes}, case_{i}_holes, {len(holes)}}},\n"
+        )
+    parts.append(f"const batch_model batch[] = {{\n{''.join(rows)}}};\n")
+    parts.append(f"const uint32_t batch_size = {len(variants)};\n")
+    return "\n".join(parts)
+
+
+def _holes(plan: Plan) -> list[tuple[int, int]]:
+    """[begin, end) of the arena's bytes that belong to nothing; at least one, maybe empty."""
+    taken = [*plan.placements.values(), *(s for s in plan.scratch if s is not None)]
+    holes, end = [], 0
+    for place in sorted(taken, key=lambda p: p.offset):
+        holes.append((end, max(end, place.offset)))
+        end = max(end, place.offset + place.bytes)
+    return [*holes, (end, plan.arena_bytes)]
+
+
+def kernel_sources(variants: Iterable[Variant]) -> list[str]:
+    return sorted({v.kernel.source for v in variants if v.kernel})
+
+
+def first_difference(variants: Sequence[Variant], answers: Sequence[Sequence[bytes]]) -> str:
+    """Says which variant first gave other bytes than `reference()`; empty when none did.
+
+    Args:
+        answers: For each variant, the outputs of all its input sets, one after the other.
+    """
+    for variant, answered in zip(variants, answers, strict=True):
+        expected = [array for arrays in variant.case.expected for array in arrays]
+        for position, (array, content) in enumerate(zip(expected, answered, strict=True)):
+            got: Array = np.frombuffer(content, array.dtype).reshape(array.shape)
+            if got.tobytes() == array.tobytes():
+                continue
+            where = np.argwhere(got != array)
+            first = tuple(int(i) for i in where[0]) if len(where) else ()
+            return (
+                f"{variant!r}, output {position}: {len(where)} of {array.size} elements differ, "
+                f"first {list(first)}: {got[first]}, should be {array[first]}"
+            )
+    return ""
