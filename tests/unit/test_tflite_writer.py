@@ -6,20 +6,17 @@ import numpy as np
 import pytest
 
 from tests.support import MODEL_NAMES, Golden, require
-from tinydeploy.tflite.flatbuffer import Flatbuffer, Table
+from tinydeploy.tflite.flatbuffer import Flatbuffer
 from tinydeploy.tflite.schema import (
     BUFFER_ALIGNMENT,
-    OPERATOR_NAMES,
     Conv2DOptions,
+    Kind,
     ModelSlot,
-    OperatorCodeSlot,
     OperatorSlot,
     SubGraphSlot,
-    TensorSlot,
 )
-from tinydeploy.tflite.tensors import TensorReader
+from tinydeploy.tflite.unpack import unpack
 from tinydeploy.tflite.writer import (
-    Kind,
     Model,
     Operator,
     Option,
@@ -33,18 +30,6 @@ from tinydeploy.tflite.writer import (
     write,
 )
 
-# The kinds of the fields of the options of the operators that the real models have.
-_B, _I, _F, _O, _V = Kind.INT8, Kind.INT32, Kind.FLOAT32, Kind.BOOLEAN, Kind.INT32_VECTOR
-OPTION_KINDS = {
-    "CONV_2D": (_B, _I, _I, _B, _I, _I),
-    "DEPTHWISE_CONV_2D": (_B, _I, _I, _I, _B, _I, _I),
-    "AVERAGE_POOL_2D": (_B, _I, _I, _I, _I, _B),
-    "FULLY_CONNECTED": (_B, _B, _O, _O),
-    "SOFTMAX": (_F,),
-    "RESHAPE": (_V,),
-    "ADD": (_B, _O),
-}
-
 
 def conv() -> bytes:
     weights = np.arange(54, dtype=np.int8).reshape(2, 3, 3, 3)
@@ -57,54 +42,6 @@ def conv() -> bytes:
         ],
         outputs=[Tensor((1, 8, 8, 2), scales=(0.7,), zero_points=(1,))],
         options={Conv2DOptions.STRIDE_W: int32(1), Conv2DOptions.STRIDE_H: int32(2)},
-    )
-
-
-def read_model(content: bytes) -> Model:
-    """A real file as the writer's dataclasses, by the reader's own means."""
-    root = Flatbuffer(content, "real").root("the model")
-    subgraph = root.tables(ModelSlot.SUBGRAPHS, "subgraph")[0]
-    tables = subgraph.tables(SubGraphSlot.TENSORS, "tensor")
-    reader = TensorReader("real", tables, root.tables(ModelSlot.BUFFERS, "buffer"))
-    tensors = []
-    for i in range(len(tables)):
-        t = reader.read(i)
-        q = t.quantization
-        tensors.append(
-            Tensor(
-                shape=t.shape,
-                type=tables[i].int8(TensorSlot.TYPE),
-                scales=q.scales if q else (),
-                zero_points=q.zero_points if q else (),
-                axis=q.axis if q else 0,
-                data=t.data,
-                name=t.name,
-            )
-        )
-    codes = root.tables(ModelSlot.OPERATOR_CODES, "code")
-    operators = subgraph.tables(SubGraphSlot.OPERATORS, "operator")
-    return Model(
-        tensors=tuple(tensors),
-        operators=tuple(_operator(operators[i], codes) for i in range(len(operators))),
-        inputs=subgraph.int32_vector(SubGraphSlot.INPUTS),
-        outputs=subgraph.int32_vector(SubGraphSlot.OUTPUTS),
-    )
-
-
-def _operator(table: Table, codes: object) -> Operator:
-    code = codes[table.uint32(OperatorSlot.OPCODE_INDEX)]  # type: ignore[index]
-    builtin = code.int8(OperatorCodeSlot.DEPRECATED_BUILTIN_CODE)
-    op = OPERATOR_NAMES[builtin]
-    stored = table.table(OperatorSlot.BUILTIN_OPTIONS, "options")
-    options = {}
-    for slot, kind in enumerate(OPTION_KINDS[op]):
-        if stored is not None and stored.present(slot):
-            options[slot] = Option(kind, getattr(stored, kind.value)(slot))
-    return Operator(
-        op,
-        table.int32_vector(OperatorSlot.INPUTS),
-        table.int32_vector(OperatorSlot.OUTPUTS),
-        options,
     )
 
 
@@ -186,7 +123,7 @@ def test_real_models_written_again_compute_the_same(name: str, golden: dict[str,
 
     from tests.support import MODELS
 
-    content = write(read_model((MODELS / f"{name}.tflite").read_bytes()))
+    content = write(unpack((MODELS / f"{name}.tflite").read_bytes(), name))
     interpreter = runtime.Interpreter.from_bytes(content, arena_size=1 << 20)
     expected = golden[name]
     interpreter.set_input(expected.input(3), 0)

@@ -101,7 +101,7 @@ def _check_size(size: int, label: str) -> None:
 
 def _read(content: bytes, label: str, name: str) -> Graph:
     _check_size(len(content), label)
-    _check_header(content, label)
+    check_header(content, label)
     model = Flatbuffer(content, label).root("the model")
     version = model.uint32(ModelSlot.VERSION)
     if version != VERSION:
@@ -109,7 +109,7 @@ def _read(content: bytes, label: str, name: str) -> Graph:
             f"{label} has schema version {version}, supported is {VERSION}",
             "convert the model again with a current TensorFlow",
         )
-    subgraph = _main_subgraph(model, label)
+    subgraph = main_subgraph(model, label)
     layers = _layers(model, subgraph, label)
     inputs = subgraph.int32_vector(SubGraphSlot.INPUTS)
     outputs = subgraph.int32_vector(SubGraphSlot.OUTPUTS)
@@ -127,7 +127,7 @@ def _read(content: bytes, label: str, name: str) -> Graph:
     )
 
 
-def _check_header(content: bytes, label: str) -> None:
+def check_header(content: bytes, label: str) -> None:
     if not content:
         raise InputError(f"{label} is empty", DAMAGED_HINT)
     for start, kind in _FOREIGN.items():
@@ -144,7 +144,7 @@ def _check_header(content: bytes, label: str) -> None:
         )
 
 
-def _main_subgraph(model: Table, label: str) -> Table:
+def main_subgraph(model: Table, label: str) -> Table:
     subgraphs = model.tables(ModelSlot.SUBGRAPHS, "subgraph")
     if not len(subgraphs):
         raise InputError(f"{label} has no subgraph", DAMAGED_HINT)
@@ -189,6 +189,19 @@ def _layers(model: Table, subgraph: Table, label: str) -> tuple[Layer, ...]:
 
 
 def _layer(table: Table, index: int, codes: Tables) -> Layer:
+    op, custom = operator_name(table, codes)
+    return Layer(
+        index=index,
+        op=op,
+        custom=custom,
+        inputs=table.int32_vector(OperatorSlot.INPUTS),
+        outputs=table.int32_vector(OperatorSlot.OUTPUTS),
+        options=_options(table, index, op),
+    )
+
+
+def operator_name(table: Table, codes: Tables) -> tuple[str, bool]:
+    """TFLite's name of an operator, and whether it is a custom one: then the name is quoted."""
     number = table.uint32(OperatorSlot.OPCODE_INDEX)
     if number >= len(codes):
         table.fail(f"{table.what} has operator code {number} of {len(codes)}")
@@ -200,17 +213,9 @@ def _layer(table: Table, index: int, codes: Tables) -> Layer:
     )
     if not 0 <= builtin < len(OPERATOR_NAMES):
         table.fail(f"{table.what} is number {builtin} of {len(OPERATOR_NAMES)} known operators")
-    op = OPERATOR_NAMES[builtin]
-    if builtin == CUSTOM:
-        op = printable(code.string(OperatorCodeSlot.CUSTOM_CODE, "the name of an operator"))
-    return Layer(
-        index=index,
-        op=op,
-        custom=builtin == CUSTOM,
-        inputs=table.int32_vector(OperatorSlot.INPUTS),
-        outputs=table.int32_vector(OperatorSlot.OUTPUTS),
-        options=_options(table, index, op),
-    )
+    if builtin != CUSTOM:
+        return OPERATOR_NAMES[builtin], False
+    return printable(code.string(OperatorCodeSlot.CUSTOM_CODE, "the name of an operator")), True
 
 
 def _options(table: Table, index: int, op: str) -> Table:

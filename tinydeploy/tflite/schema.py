@@ -8,7 +8,7 @@ Source:
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 FILE_IDENTIFIER = b"TFL3"
 VERSION = 3
@@ -201,6 +201,36 @@ OPTIONS_TYPES: dict[str, int] = {
     "LEAKY_RELU": 75,
     "QUANTIZE": 89,
     "HARD_SWISH": 91,
+}
+
+
+class Kind(Enum):
+    """The type of a field of an options table."""
+
+    BOOLEAN = "boolean"
+    INT8 = "int8"
+    INT32 = "int32"
+    FLOAT32 = "float32"
+    INT32_VECTOR = "int32_vector"
+
+
+_B, _I = Kind.INT8, Kind.INT32
+
+# The types of the fields, by slot; operators whose options have no fields are absent.
+OPTION_KINDS: dict[str, tuple[Kind, ...]] = {
+    "CONV_2D": (_B, _I, _I, _B, _I, _I),
+    "DEPTHWISE_CONV_2D": (_B, _I, _I, _I, _B, _I, _I),
+    "AVERAGE_POOL_2D": (_B, _I, _I, _I, _I, _B),
+    "MAX_POOL_2D": (_B, _I, _I, _I, _I, _B),
+    "FULLY_CONNECTED": (_B, _B, Kind.BOOLEAN, Kind.BOOLEAN),
+    "SOFTMAX": (Kind.FLOAT32,),
+    "CONCATENATION": (_I, _B),
+    "ADD": (_B, Kind.BOOLEAN),
+    "RESHAPE": (Kind.INT32_VECTOR,),
+    "MUL": (_B,),
+    "MEAN": (Kind.BOOLEAN,),
+    "SUB": (_B, Kind.BOOLEAN),
+    "LEAKY_RELU": (Kind.FLOAT32,),
 }
 
 

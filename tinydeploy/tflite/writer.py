@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import flatbuffers  # type: ignore[import-untyped]
@@ -34,6 +33,7 @@ from .schema import (
     OPTIONS_TYPES,
     VERSION,
     BufferSlot,
+    Kind,
     ModelSlot,
     OperatorCodeSlot,
     OperatorSlot,
@@ -54,16 +54,6 @@ _TYPE_OF = {
     np.dtype("int8"): TensorType.INT8,
     np.dtype("float64"): TensorType.FLOAT64,
 }
-
-
-class Kind(Enum):
-    """The type of a field of an options table."""
-
-    BOOLEAN = "boolean"
-    INT8 = "int8"
-    INT32 = "int32"
-    FLOAT32 = "float32"
-    INT32_VECTOR = "int32_vector"
 
 
 @dataclass(frozen=True)
