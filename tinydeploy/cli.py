@@ -124,6 +124,7 @@ def verify(
 ) -> None:
     """Build MODEL, run it on a board or its emulator, and compare bit for bit."""
     from . import pipeline
+    from .inputs import read_inputs, write_outputs
 
     request = _request(**options)
     publish = _publish(request, junit, as_json)
@@ -131,23 +132,23 @@ def verify(
         built = pipeline.build(request, on_line=status.line)
         report, outputs = pipeline.prove(
             built,
+            read_inputs(inputs, built.prepared.graph),
             runner=runner,
-            inputs=inputs,
             layers=layers,
             oracle=oracle,
             publish=publish,
             progress=status.count,
         )
     if save_outputs:
-        from .inputs import write_outputs
-
         write_outputs(save_outputs, built.prepared.graph, outputs)
     if not as_json:
         _show_build(built)
         _show_proof(report, layers=layers)
     if report.outcome != "verified":
-        hint = "" if layers else f"tinydeploy verify {request.model} --board {request.board} --layers"
-        raise TinydeployError(f"{report.model.name} differs on {report.board}", hint)
+        again = f"tinydeploy verify {request.model} --board {request.board} --layers"
+        raise TinydeployError(
+            f"{report.model.name} differs on {report.board}", "" if layers else again
+        )
 
 
 @main.command()
@@ -308,7 +309,7 @@ def _publish(request: BuildRequest, junit: Path | None, as_json: bool) -> Publis
 
 
 def _progress(as_json: bool) -> Any:
-    from .report.terminal import Progress
+    from .report.progress import Progress
 
     return Progress(silent=as_json)
 

@@ -103,4 +103,3 @@ def _largest(plan: Plan, sizes: Sequence[int]) -> str:
 
 def _kib(count: int) -> str:
     return f"{count / 1024:.1f} KiB" if count >= 1024 else f"{count} bytes"
-

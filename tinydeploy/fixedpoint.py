@@ -125,9 +125,7 @@ def multiply_by_quantized_multiplier(
     left = np.maximum(s, 0)
     right = np.maximum(-s, 0)
     shifted = (np.asarray(x, dtype=np.int64) << left).astype(np.int32)
-    return rounding_divide_by_pot(
-        saturating_rounding_doubling_high_mul(shifted, multiplier), right
-    )
+    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, multiplier), right)
 
 
 def activation_range(

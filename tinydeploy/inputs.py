@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
+from .files import write_whole
 from .graph import Array, DType, Graph, Tensor
 
 DEFAULT = "random:8"
@@ -46,7 +49,7 @@ def read_inputs(spec: str, graph: Graph) -> tuple[InputSet, ...]:
     ]
     counts = {len(batch) for batch in batches}
     if len(counts) != 1:
-        raise InputError(f"{spec} holds {sorted(counts)} samples for the inputs, needs as many each")
+        raise InputError(f"{spec} holds {sorted(counts)} samples for the inputs, one count is due")
     if counts == {0}:
         raise InputError(f"{spec} holds no sample")
     return tuple(zip(*batches, strict=True))
@@ -58,6 +61,27 @@ def random_inputs(graph: Graph, count: int) -> tuple[InputSet, ...]:
     return tuple(
         tuple(_sample(graph.tensors[t], i, rng) for t in graph.inputs) for i in range(count)
     )
+
+
+def write_outputs(path: Path, graph: Graph, outputs: Sequence[Sequence[Array]]) -> None:
+    """Saves what a device answered as a `.npz`: an array an output, [N, *shape], row by input.
+
+    Raises:
+        RequestError: It cannot be written.
+    """
+    arrays = {
+        graph.tensors[t].name: np.stack([row[i] for row in outputs])
+        for i, t in enumerate(graph.outputs)
+    }
+    # A name may be anything, and two may be the same; a zip's members may not.
+    safe = all(re.fullmatch(r"[\w.:;-]{1,200}", name) for name in arrays)
+    if not safe or len(arrays) != len(graph.outputs):
+        arrays = {
+            f"output_{i}": np.stack([row[i] for row in outputs]) for i in range(len(graph.outputs))
+        }
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    write_whole(path, content.getvalue())
 
 
 def _sample(tensor: Tensor, number: int, rng: np.random.Generator) -> Array:

@@ -1,6 +1,6 @@
 """The straight line from a model and a board's name to a proof, on one screen.
 
-    model.tflite -load-> Graph -engine-> Plan, C -compose-> CModule -SCons-> Firmware -run-> Report
+model.tflite -load-> Graph -engine-> Plan, C -compose-> CModule -SCons-> Firmware -run-> Report
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from . import boards, fit, summary, verify
 from .build import BuildRequest
@@ -20,17 +21,16 @@ from .errors import DoesNotFit, InputError, RequestError
 from .firmware import Firmware
 from .firmware import read as read_firmware
 from .graph import Array, Graph
-from .inputs import DEFAULT as DEFAULT_INPUTS
-from .inputs import read_inputs
+from .inputs import InputSet
 from .oracle import open_oracle
 from .paths import data
 from .plan.plan import Optimize, Plan, Target
 from .report.report import Report, Tool
-from .runners import RUNNERS
-from .runners.base import Runner
 from .tflite.reader import loads, read_file
 from .wire import Client
 
+if TYPE_CHECKING:
+    from .runners.base import Runner
 
 VERIFY_FIRMWARE = "firmware_templates/verify"
 
@@ -120,9 +120,9 @@ def build(
 
 def prove(
     built: Built,
+    samples: Sequence[InputSet],
     *,
     runner: str | None = None,
-    inputs: str = DEFAULT_INPUTS,
     layers: bool = False,
     oracle: str = "auto",
     publish: Publish = lambda report: None,
@@ -132,8 +132,8 @@ def prove(
 
     Args:
         built: From `build()`.
+        samples: At least one; see `inputs.read_inputs()`.
         runner: A key of RUNNERS; None for the board's preferred one.
-        inputs: See `inputs.read_inputs()`.
         layers: Compare and time every layer too.
         oracle: See `oracle.open_oracle()`.
         publish: See `Publish`.
@@ -143,13 +143,12 @@ def prove(
         The report, and what the device answered: a row an input, an array an output.
 
     Raises:
-        InputError: The inputs or the runner's name were rejected.
+        InputError: The runner's name was rejected, or the oracle refuses the model.
         RequestError: It cannot be run here, or the device failed.
     """
     started = time.monotonic()
     prepared = built.prepared
     chosen = _runner(runner, prepared.board)
-    samples = read_inputs(inputs, prepared.graph)
     judge = open_oracle(prepared.graph, prepared.content, oracle)
     macs = sum(call.macs for call in prepared.plan.calls)
     failed = replace(built.report, outcome="device-error", runner=Tool(chosen.name, chosen.version))
@@ -170,6 +169,8 @@ def prove(
 
 
 def _runner(name: str | None, board: boards.Board) -> Runner:
+    from .runners import RUNNERS  # here, because a build needs no emulator
+
     if name is None:
         name = board.runners[0] if board.runners else "none"
     if name not in RUNNERS:

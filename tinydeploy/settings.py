@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +60,11 @@ def _read(path: Path) -> Settings:
     cache = _text(content, path, "cache")
     return Settings(
         board=_text(content, path, "board"),
-        boards=tuple(path.parent / os.path.expanduser(f) for f in folders),
+        boards=tuple(path.parent / Path(f).expanduser() for f in folders),
         toolchain=_text(content, path, "toolchain"),
         engine=_text(content, path, "engine"),
         opt=_text(content, path, "opt"),
-        cache=path.parent / os.path.expanduser(cache) if cache else None,
+        cache=path.parent / Path(cache).expanduser() if cache else None,
     )
 
 

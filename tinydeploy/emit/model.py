@@ -149,9 +149,7 @@ def _interface(plan: Plan) -> str:
     sha256 = _wrap(str(b) for b in bytes.fromhex(graph.sha256))
     calls = plan.calls
     run = ", ".join(f"layer_{c.layer}" for c in calls)
-    layers = "".join(
-        f"    {{{c.layer}, {_tensor(graph, plan, c.outputs[0])}}},\n" for c in calls
-    )
+    layers = "".join(f"    {{{c.layer}, {_tensor(graph, plan, c.outputs[0])}}},\n" for c in calls)
     inputs = ", ".join(_tensor(graph, plan, t) for t in graph.inputs)
     outputs = ", ".join(_tensor(graph, plan, t) for t in graph.outputs)
     return f"""\

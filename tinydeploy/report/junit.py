@@ -10,7 +10,8 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from .report import Difference, Report, write_whole
+from ..files import write_whole
+from .report import Difference, Report
 
 # What XML 1.0 has no way to hold.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

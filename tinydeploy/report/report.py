@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 import types
 import typing
 from collections.abc import Mapping
@@ -17,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import InputError, RequestError
+from ..errors import InputError
+from ..files import write_whole
 
 SCHEMA = 1
 
@@ -281,27 +280,6 @@ def to_json(report: Report) -> str:
 def write(report: Report, path: Path) -> None:
     """Writes `report` to `path`, whole or not at all."""
     write_whole(path, to_json(report))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes UTF-8 `text` to `path` through a temporary file beside it, whole or not at all.
-
-    Raises:
-        RequestError: The file cannot be written.
-    """
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)  # mkstemp's own mode hides it from everyone else
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise RequestError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def read(path: Path) -> Report:

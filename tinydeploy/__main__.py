@@ -1,0 +1,5 @@
+"""`python -m tinydeploy`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from .errors import RequestError
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file through a temporary one beside it, so that nobody sees half of it.
+
+    Args:
+        path: The file; its folders are made.
+        content: Bytes, or text that becomes UTF-8.
+
+    Raises:
+        RequestError: It cannot be written; what was there before stays.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:64]}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).chmod(0o644)  # mkstemp's own mode hides it from everyone else
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise RequestError(
+            f"cannot write {path}: {error.strerror}", "choose another folder: --out DIR"
+        ) from error
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
