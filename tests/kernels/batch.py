@@ -57,6 +57,17 @@ class Variant:
     kernel: Kernel | None
     plan: Plan
 
+    @property
+    def holes(self) -> list[tuple[int, int]]:
+        """[begin, end) of the arena's bytes that belong to nothing; at least one, maybe empty."""
+        plan = self.plan
+        taken = [*plan.placements.values(), *(s for s in plan.scratch if s is not None)]
+        holes, end = [], 0
+        for place in sorted(taken, key=lambda p: p.offset):
+            holes.append((end, max(end, place.offset)))
+            end = max(end, place.offset + place.bytes)
+        return [*holes, (end, plan.arena_bytes)]
+
     def __repr__(self) -> str:
         kernel = self.kernel.name if self.kernel else "no kernel"
         return f"{kernel} on {self.case!r}"
@@ -131,7 +142,7 @@ def source_of(variants: Sequence[Variant]) -> str:
     for i, variant in enumerate(variants):
         model = _INCLUDE.sub("", model_source(variant.plan))
         parts.append(_NAMES.sub(rf"case_{i}_\1", model))
-        holes = _holes(variant.plan)
+        holes = variant.holes
         pairs = ", ".join(f"{{{begin}, {end}}}" for begin, end in holes)
         parts.append(f"static const uint32_t case_{i}_holes[][2] = {{{pairs}}};\n")
         prefix = f"case_{i}_td_model_"
@@ -144,16 +155,6 @@ def source_of(variants: Sequence[Variant]) -> str:
     parts.append(f"const batch_model batch[] = {{\n{''.join(rows)}}};\n")
     parts.append(f"const uint32_t batch_size = {len(variants)};\n")
     return "\n".join(parts)
-
-
-def _holes(plan: Plan) -> list[tuple[int, int]]:
-    """[begin, end) of the arena's bytes that belong to nothing; at least one, maybe empty."""
-    taken = [*plan.placements.values(), *(s for s in plan.scratch if s is not None)]
-    holes, end = [], 0
-    for place in sorted(taken, key=lambda p: p.offset):
-        holes.append((end, max(end, place.offset)))
-        end = max(end, place.offset + place.bytes)
-    return [*holes, (end, plan.arena_bytes)]
 
 
 def kernel_sources(variants: Iterable[Variant]) -> list[str]:
