@@ -1,4 +1,4 @@
-"""The demo: a shipped model that reads handwritten digits, proven, and judged by held-out images."""
+"""The demo: a shipped model that reads handwritten digits, proven and judged on held-out images."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import boards, fit, summary, verify
-from .build import BuildRequest
+from .build import ELF, BuildRequest
 from .build import build as run_scons
 from .emit.board import board_files
 from .emit.module import CModule
@@ -21,17 +21,19 @@ from .errors import DoesNotFit, InputError, RequestError
 from .firmware import Firmware
 from .firmware import read as read_firmware
 from .graph import Array, Graph
-from .inputs import InputSet
+from .inputs import DEFAULT as DEFAULT_INPUTS
+from .inputs import InputSet, read_inputs
 from .oracle import open_oracle
 from .paths import data
 from .plan.plan import Optimize, Plan, Target
-from .report.report import Report, Tool
+from .report.report import Report, Tool, write
 from .tflite.reader import loads, read_file
 from .wire import Client
 
 if TYPE_CHECKING:
     from .runners.base import Runner
 
+REPORT = "report.json"
 VERIFY_FIRMWARE = "firmware_templates/verify"
 
 # Told the report of everything that got as far as a plan, however it ended.
@@ -166,6 +168,30 @@ def prove(
         report = summary.proven(failed, result, judge, transport.counts, seconds)
     publish(report)
     return report, result.outputs
+
+
+def prove_here(request: BuildRequest) -> None:
+    """Proves what SCons has just built, and says so on standard output.
+
+    Raises:
+        RequestError: It differs, cannot be run here, or the device failed.
+    """
+    from .report import table, terminal  # here, because a build prints nothing
+
+    prepared = prepare(request)
+    firmware = read_firmware(request.folder / ELF, prepared.board)
+    built = Built(prepared, firmware, summary.built(prepared, firmware, 0.0))
+    samples = read_inputs(DEFAULT_INPUTS, prepared.graph)
+    report, _ = prove(built, samples, publish=lambda r: write(r, request.folder / REPORT))
+    table.print_verify(report, terminal.console())
+    if report.outcome != "verified":
+        raise differs(report)
+
+
+def differs(report: Report) -> RequestError:
+    """The error of a firmware that does not compute what the model computes."""
+    again = f"tinydeploy verify {report.model.path} --board {report.board} --layers"
+    return RequestError(f"{report.model.name} differs from its model on {report.board}", again)
 
 
 def _runner(name: str | None, board: boards.Board) -> Runner:
