@@ -145,10 +145,7 @@ def verify(
         _show_build(built)
         _show_proof(report, layers=layers)
     if report.outcome != "verified":
-        again = f"tinydeploy verify {request.model} --board {request.board} --layers"
-        raise TinydeployError(
-            f"{report.model.name} differs on {report.board}", "" if layers else again
-        )
+        raise pipeline.differs(report)
 
 
 @main.command()
@@ -161,7 +158,7 @@ def inspect(model: Path, core: str, folders: tuple[Path, ...], as_json: bool) ->
     from . import cores, inspection
 
     plan = inspection.plan(model, cores.find(core))
-    rows = inspection.board_rows(plan, _folders(folders))
+    rows = inspection.fitting_rows(model, _folders(folders))
     if as_json:
         _print_json(inspection.to_dict(plan, rows))
         return
@@ -237,6 +234,7 @@ def doctor(as_json: bool) -> None:
 def demo(board: str, out: Path | None, as_json: bool) -> None:
     """Build, run and prove a small model that reads handwritten digits."""
     from . import demo as shipped
+    from . import pipeline
 
     request = shipped.request(board, out)
     with _progress(as_json) as status:
@@ -248,7 +246,7 @@ def demo(board: str, out: Path | None, as_json: bool) -> None:
         _show_proof(report, layers=True)
         _next(request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
     if report.outcome != "verified":
-        raise TinydeployError(f"the demo's model differs on {board}")
+        raise pipeline.differs(report)
 
 
 def _folders(given: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -295,11 +293,12 @@ def _request(
 
 def _publish(request: BuildRequest, junit: Path | None, as_json: bool) -> Publish:
     """Writes a report to all the places that were asked for."""
+    from .pipeline import REPORT
     from .report import junit as xml
     from .report import report as r
 
     def publish(report: Report) -> None:
-        r.write(report, request.folder / "report.json")
+        r.write(report, request.folder / REPORT)
         if junit:
             xml.write(report, junit)
         if as_json:
