@@ -67,5 +67,10 @@ class Registers:
             text += f" (0x{self.mmfar:08x})"
         return text or "hard fault"
 
+    @property
+    def is_bad_jump(self) -> bool:
+        """Whether it was going to an address, not what is there, that failed."""
+        return bool(self.cfsr & (1 << 17 | 1 << 8 | 1 << 0))
+
     def __str__(self) -> str:
         return " ".join(f"{name}=0x{value:08x}" for name, value in vars(self).items())

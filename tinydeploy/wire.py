@@ -483,14 +483,21 @@ class Client:
 
     def _fault(self, kind: Type, frame: Frame) -> NoReturn:
         registers = Registers.unpack(frame.data)
-        symbol = self._firmware.symbol_at(registers.pc) if self._firmware else None
-        where = f"in {symbol}" if symbol else "outside of the firmware"
+        symbol = self._symbol_at(registers.pc)
+        caller = self._symbol_at(registers.lr)
+        where = f" in {symbol}" if symbol else ""
+        # Where no code is, the caller says more than the address.
+        if caller and (not symbol or registers.is_bad_jump):
+            where = f", called from {caller}"
         raise DeviceFault(
             f"the device faulted during {kind.name}: {registers.cause()} at "
-            f"0x{registers.pc:08x} {where}",
+            f"0x{registers.pc:08x}{where}",
             registers,
             symbol or "",
         )
+
+    def _symbol_at(self, address: int) -> str | None:
+        return self._firmware.symbol_at(address) if self._firmware else None
 
 
 class _Patience:

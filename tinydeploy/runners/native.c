@@ -1,0 +1,231 @@
+/* What the embedded emulator calls many times a second: the instruction counter, the console's
+ * serial port and the core's own registers. Compiled once on the user's machine; native.py has
+ * the same in Python for where no compiler runs, and loads it. Needs no C library. */
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  RX_BYTES = 8192,
+  TX_BYTES = 8192,
+  PAGE_WORDS = 1024,
+  BLOCKS = 1 << 15,
+  DECODED_BYTES = 512,
+  PROBES = 256
+};
+enum { STOP_SLICE = 1, STOP_IDLE = 2, STOP_OUTPUT = 4, STOP_RESET = 8, STOP_STUCK = 16 };
+enum { IDLE_POLLS = 8, STUCK_BLOCKS = 1 << 20 };
+
+typedef struct {
+  uint32_t address, bytes, instructions, pad;
+  uint64_t executions;
+} td_block;
+
+/* Mirrored by native.Machine, field by field. */
+typedef struct {
+  uint64_t instructions;
+  uint64_t stop_at;
+  int (*emu_stop)(void *uc);
+  int (*mem_read)(void *uc, uint64_t address, void *to, size_t bytes);
+  td_block *blocks; /* BLOCKS of them, a hash table by address and size */
+  uint32_t stopped; /* STOP_* */
+  uint32_t idle_polls;
+  uint32_t last_block, repeated;
+
+  uint32_t status_offset[2], status_rx[2], status_tx[2];
+  uint32_t rx_offset, tx_offset, enable_offset, enable_bits;
+  uint32_t rx_first, rx_count, tx_count;
+  uint32_t capture_offset, captured_offset; /* a timer's, in its page; equal where there is none */
+
+  uint64_t cyccnt_from, systick_from;
+  uint32_t uart_page[PAGE_WORDS], system_page[PAGE_WORDS], dwt_page[PAGE_WORDS];
+  uint32_t timer_page[PAGE_WORDS];
+  uint8_t rx[RX_BYTES], tx[TX_BYTES];
+} td_machine;
+
+#define EXPORT __attribute__((visibility("default")))
+
+static void stop(void *uc, td_machine *m, uint32_t why) {
+  m->stopped |= why;
+  m->emu_stop(uc);
+}
+
+/* A Thumb instruction whose first halfword begins with 11101, 11110 or 11111 has two. */
+static uint32_t count_instructions(void *uc, td_machine *m, uint64_t address, uint32_t bytes) {
+  uint16_t code[DECODED_BYTES / 2];
+  uint32_t count = 0;
+  uint32_t carry = 0; /* the second halfword of an instruction that the last piece cut */
+  while (bytes > 0) {
+    const uint32_t piece = bytes < DECODED_BYTES ? bytes : DECODED_BYTES;
+    if (m->mem_read(uc, address, code, piece) != 0) {
+      return count;
+    }
+    uint32_t i = carry;
+    for (; i < piece / 2; count++) {
+      i += code[i] >= 0xe800u ? 2u : 1u;
+    }
+    carry = i - piece / 2;
+    address += piece;
+    bytes -= piece;
+  }
+  return count;
+}
+
+/* The block's entry in the table, NULL when its part of the table is full. */
+static td_block *find_block(void *uc, td_machine *m, uint32_t address, uint32_t bytes) {
+  uint32_t slot = (address >> 1) * 0x9e3779b1u >> 17;
+  for (uint32_t i = 0; i < PROBES; i++, slot = (slot + 1) % BLOCKS) {
+    td_block *block = &m->blocks[slot];
+    if (block->executions == 0) {
+      *block = (td_block){address, bytes, count_instructions(uc, m, address, bytes), 0, 0};
+      return block;
+    }
+    if (block->address == address && block->bytes == bytes) {
+      return block;
+    }
+  }
+  return NULL;
+}
+
+EXPORT void td_on_block(void *uc, uint64_t address, uint32_t bytes, void *user) {
+  td_machine *m = user;
+  td_block *block = find_block(uc, m, (uint32_t)address, bytes);
+  if (block != NULL) {
+    block->executions++;
+    m->instructions += block->instructions;
+  } else {
+    m->instructions += count_instructions(uc, m, address, bytes);
+  }
+  if (m->instructions >= m->stop_at) {
+    stop(uc, m, STOP_SLICE);
+  }
+  m->repeated = bytes <= 4 && m->last_block == address ? m->repeated + 1 : 0;
+  m->last_block = (uint32_t)address;
+  if (m->repeated == STUCK_BLOCKS) {
+    stop(uc, m, STOP_STUCK);
+  }
+}
+
+static uint64_t part(uint32_t word, uint64_t offset, unsigned bytes) {
+  const uint32_t shifted = word >> (8 * (offset & 3));
+  return bytes >= 4 ? shifted : shifted & ((1u << (8 * bytes)) - 1u);
+}
+
+static void store(uint32_t *page, uint64_t offset, unsigned bytes, uint64_t value) {
+  const uint32_t shift = 8 * (uint32_t)(offset & 3);
+  const uint32_t mask = (bytes >= 4 ? 0xffffffffu : (1u << (8 * bytes)) - 1u) << shift;
+  uint32_t *word = &page[offset / 4 % PAGE_WORDS];
+  *word = (*word & ~mask) | (((uint32_t)value << shift) & mask);
+}
+
+static int enabled(const td_machine *m) {
+  return (m->uart_page[m->enable_offset / 4] & m->enable_bits) == m->enable_bits;
+}
+
+EXPORT uint64_t td_uart_read(void *uc, uint64_t offset, unsigned bytes, void *user) {
+  td_machine *m = user;
+  const uint32_t at = (uint32_t)offset & ~3u;
+  uint32_t word = m->uart_page[at / 4 % PAGE_WORDS];
+  if (!enabled(m)) {
+    return part(word, offset, bytes);
+  }
+  for (int i = 0; i < 2; i++) {
+    if (at == m->status_offset[i]) {
+      word = m->status_tx[i] | (m->rx_count != 0 ? m->status_rx[i] : 0);
+      if (m->rx_count == 0 && m->status_rx[i] != 0 && ++m->idle_polls >= IDLE_POLLS) {
+        stop(uc, m, STOP_IDLE);
+      }
+      return part(word, offset, bytes);
+    }
+  }
+  if (at == m->rx_offset && m->rx_count != 0) {
+    m->idle_polls = 0;
+    word = m->rx[m->rx_first];
+    m->rx_first = (m->rx_first + 1) % RX_BYTES;
+    m->rx_count--;
+  }
+  return part(word, offset, bytes);
+}
+
+EXPORT void td_uart_write(void *uc, uint64_t offset, unsigned bytes, uint64_t value, void *user) {
+  td_machine *m = user;
+  if (((uint32_t)offset & ~3u) != m->tx_offset || !enabled(m)) {
+    store(m->uart_page, offset, bytes, value);
+    return;
+  }
+  m->idle_polls = 0;
+  m->tx[m->tx_count++ % TX_BYTES] = (uint8_t)value;
+  if (m->tx_count >= TX_BYTES / 2) {
+    stop(uc, m, STOP_OUTPUT);
+  }
+}
+
+enum {
+  SYST_CSR = 0x010,
+  SYST_CVR = 0x018,
+  AIRCR = 0xd0c,
+  DEMCR = 0xdfc,
+  DWT_CTRL = 0x000,
+  DWT_CYCCNT = 0x004
+};
+
+static uint32_t cyccnt(const td_machine *m) { return (uint32_t)(m->instructions - m->cyccnt_from); }
+
+/* The system control space at 0xE000E000. */
+EXPORT uint64_t td_system_read(void *uc, uint64_t offset, unsigned bytes, void *user) {
+  td_machine *m = user;
+  (void)uc;
+  uint32_t word = m->system_page[offset / 4 % PAGE_WORDS];
+  if ((offset & ~3u) == SYST_CVR && (m->system_page[SYST_CSR / 4] & 1u) != 0) {
+    /* Not cut to 24 bits: no interrupt would count the wraps here. */
+    word = 0xffffffu - (uint32_t)(m->instructions - m->systick_from);
+  }
+  return part(word, offset, bytes);
+}
+
+EXPORT void td_system_write(void *uc, uint64_t offset, unsigned bytes, uint64_t value, void *user) {
+  td_machine *m = user;
+  store(m->system_page, offset, bytes, value);
+  if (offset == SYST_CVR) {
+    m->systick_from = m->instructions;
+  }
+  if (offset == AIRCR && (value & 0xffff0004u) == 0x05fa0004u) {
+    stop(uc, m, STOP_RESET);
+  }
+}
+
+/* The cycle counter at 0xE0001000: runs when DEMCR.TRCENA and CYCCNTENA are set. */
+EXPORT uint64_t td_dwt_read(void *uc, uint64_t offset, unsigned bytes, void *user) {
+  td_machine *m = user;
+  (void)uc;
+  uint32_t word = m->dwt_page[offset / 4 % PAGE_WORDS];
+  if ((offset & ~3u) == DWT_CYCCNT && (m->dwt_page[DWT_CTRL / 4] & 1u) != 0 &&
+      (m->system_page[DEMCR / 4] & 1u << 24) != 0) {
+    word = cyccnt(m);
+  }
+  return part(word, offset, bytes);
+}
+
+EXPORT void td_dwt_write(void *uc, uint64_t offset, unsigned bytes, uint64_t value, void *user) {
+  td_machine *m = user;
+  (void)uc;
+  store(m->dwt_page, offset, bytes, value);
+  if (offset == DWT_CYCCNT) {
+    m->cyccnt_from = m->instructions - value;
+  }
+}
+
+/* A timer that copies its count to a register when another is written. */
+EXPORT uint64_t td_timer_read(void *uc, uint64_t offset, unsigned bytes, void *user) {
+  td_machine *m = user;
+  (void)uc;
+  return part(m->timer_page[offset / 4 % PAGE_WORDS], offset, bytes);
+}
+
+EXPORT void td_timer_write(void *uc, uint64_t offset, unsigned bytes, uint64_t value, void *user) {
+  td_machine *m = user;
+  (void)uc;
+  store(m->timer_page, offset, bytes, value);
+  if (offset == m->capture_offset) {
+    m->timer_page[m->captured_offset / 4 % PAGE_WORDS] = (uint32_t)m->instructions;
+  }
+}

@@ -1,0 +1,303 @@
+"""The callbacks of the embedded emulator: native.c compiled for this machine, or the same here.
+
+They run once for every basic block and every access to a modelled register, far too often for
+Python when a model runs for millions of instructions; so a compiler is looked for first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from ctypes import c_int, c_size_t, c_uint, c_uint8, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
+from enum import IntFlag
+from pathlib import Path
+from typing import Any
+
+from .. import paths, process
+from ..errors import TinydeployError
+
+RX_BYTES = 8192
+TX_BYTES = 8192
+PAGE_BYTES = 4096
+BLOCKS = 1 << 15
+_IDLE_POLLS = 8
+_STUCK_BLOCKS = 1 << 20
+_COMPILE_S = 60.0
+_SOURCE = Path(__file__).with_name("native.c")
+_FLAGS = ("-std=c99", "-O2", "-ffreestanding", "-nostdlib", "-shared", "-fPIC",
+          "-fvisibility=hidden")  # fmt: skip
+
+EMU_STOP = ctypes.CFUNCTYPE(c_int, c_void_p)
+MEM_READ = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_void_p, c_size_t)
+_ON_BLOCK = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint32, c_void_p)
+_ON_READ = ctypes.CFUNCTYPE(c_uint64, c_void_p, c_uint64, c_uint, c_void_p)
+_ON_WRITE = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint, c_uint64, c_void_p)
+
+
+class Stopped(IntFlag):
+    """Why the emulation was stopped from inside; 0 when it was not."""
+
+    SLICE = 1  # `stop_at` was reached
+    IDLE = 2  # the firmware waits for input
+    OUTPUT = 4  # `tx` must be emptied
+    RESET = 8  # the firmware asked for a system reset
+    STUCK = 16  # the firmware jumps to itself
+
+
+class Block(ctypes.Structure):
+    """A basic block, how many instructions it has and how often it ran."""
+
+    _fields_ = (
+        ("address", c_uint32),
+        ("bytes", c_uint32),
+        ("instructions", c_uint32),
+        ("pad", c_uint32),
+        ("executions", c_uint64),
+    )
+
+
+_Page = c_uint32 * (PAGE_BYTES // 4)
+
+
+class Machine(ctypes.Structure):
+    """`td_machine` of native.c."""
+
+    _fields_ = (
+        ("instructions", c_uint64),
+        ("stop_at", c_uint64),
+        ("emu_stop", c_void_p),
+        ("mem_read", c_void_p),
+        ("blocks", ctypes.POINTER(Block)),
+        ("stopped", c_uint32),
+        ("idle_polls", c_uint32),
+        ("last_block", c_uint32),
+        ("repeated", c_uint32),
+        ("status_offset", c_uint32 * 2),
+        ("status_rx", c_uint32 * 2),
+        ("status_tx", c_uint32 * 2),
+        ("rx_offset", c_uint32),
+        ("tx_offset", c_uint32),
+        ("enable_offset", c_uint32),
+        ("enable_bits", c_uint32),
+        ("rx_first", c_uint32),
+        ("rx_count", c_uint32),
+        ("tx_count", c_uint32),
+        ("capture_offset", c_uint32),
+        ("captured_offset", c_uint32),
+        ("cyccnt_from", c_uint64),
+        ("systick_from", c_uint64),
+        ("uart_page", _Page),
+        ("system_page", _Page),
+        ("dwt_page", _Page),
+        ("timer_page", _Page),
+        ("rx", c_uint8 * RX_BYTES),
+        ("tx", c_uint8 * TX_BYTES),
+    )
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What Unicorn is given, each called with the address of a `Machine` last.
+
+    Attributes:
+        block: A `uc_cb_hookcode_t` for UC_HOOK_BLOCK.
+        reads, writes: A `uc_cb_mmio_*_t` for each of "uart", "system", "dwt" and "timer".
+        native: Whether they are machine code.
+    """
+
+    block: Any
+    reads: dict[str, Any]
+    writes: dict[str, Any]
+    native: bool
+
+
+PAGES = ("uart", "system", "dwt", "timer")
+
+
+def load() -> Callbacks:
+    """The compiled callbacks, or those in Python where they cannot be compiled."""
+    try:
+        library = ctypes.CDLL(str(_compiled()))
+    except (OSError, TinydeployError):
+        return python_callbacks()
+    return Callbacks(
+        block=_ON_BLOCK(("td_on_block", library)),
+        reads={page: _ON_READ((f"td_{page}_read", library)) for page in PAGES},
+        writes={page: _ON_WRITE((f"td_{page}_write", library)) for page in PAGES},
+        native=True,
+    )
+
+
+def _compiled() -> Path:
+    """The shared library, compiled when it is not in the cache."""
+    source = _SOURCE.read_bytes()
+    key = hashlib.sha256(
+        b"\0".join([source, repr(_FLAGS).encode(), platform.platform().encode()])
+    ).hexdigest()[:16]
+    library = paths.cache() / "native" / f"{key}.so"
+    if library.exists():
+        return library
+    library.parent.mkdir(exist_ok=True)
+    error: TinydeployError | None = None
+    for compiler in _compilers():
+        # Made under another name, then renamed: two that do it at once do not disturb each other.
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            made = Path(folder) / "native.so"
+            try:
+                argv = [*compiler, *_FLAGS, str(_SOURCE), "-o", str(made)]
+                if process.run(argv, timeout_s=_COMPILE_S).returncode == 0:
+                    os.replace(made, library)
+                    return library
+            except TinydeployError as e:
+                error = e
+    raise error or OSError("no C compiler works")
+
+
+def _compilers() -> list[tuple[str, ...]]:
+    installed = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
+    return [*installed[:1], (sys.executable, "-m", "ziglang", "cc")]
+
+
+def python_callbacks() -> Callbacks:
+    """The functions of native.c, line by line, in Python."""
+    counts: dict[tuple[int, int], Block] = {}
+
+    def machine(user: int) -> Machine:
+        return Machine.from_address(user)
+
+    def stop(uc: int, m: Machine, why: Stopped) -> None:
+        m.stopped |= why
+        EMU_STOP(m.emu_stop)(uc)
+
+    def on_block(uc: int, address: int, size: int, user: int) -> None:
+        m = machine(user)
+        block = counts.get((address, size))
+        if block is None:
+            block = m.blocks[len(counts) % BLOCKS]
+            counts[address, size] = block
+            block.address, block.bytes = address, size
+            block.instructions = _count_instructions(uc, m, address, size)
+        block.executions += 1
+        m.instructions += block.instructions
+        if m.instructions >= m.stop_at:
+            stop(uc, m, Stopped.SLICE)
+        m.repeated = m.repeated + 1 if size <= 4 and m.last_block == address else 0
+        m.last_block = address
+        if m.repeated == _STUCK_BLOCKS:
+            stop(uc, m, Stopped.STUCK)
+
+    def uart_read(uc: int, offset: int, size: int, user: int) -> int:
+        m = machine(user)
+        at = offset & ~3
+        word = m.uart_page[at // 4]
+        if not _enabled(m):
+            return _part(word, offset, size)
+        for i in range(2):
+            if at == m.status_offset[i]:
+                if m.rx_count == 0 and m.status_rx[i]:
+                    m.idle_polls += 1
+                    if m.idle_polls >= _IDLE_POLLS:
+                        stop(uc, m, Stopped.IDLE)
+                return _part(
+                    m.status_tx[i] | (m.status_rx[i] if m.rx_count else 0), offset, size
+                )
+        if at == m.rx_offset and m.rx_count:
+            m.idle_polls = 0
+            word = m.rx[m.rx_first]
+            m.rx_first = (m.rx_first + 1) % RX_BYTES
+            m.rx_count -= 1
+        return _part(word, offset, size)
+
+    def uart_write(uc: int, offset: int, size: int, value: int, user: int) -> None:
+        m = machine(user)
+        if offset & ~3 != m.tx_offset or not _enabled(m):
+            _store(m.uart_page, offset, size, value)
+            return
+        m.idle_polls = 0
+        m.tx[m.tx_count % TX_BYTES] = value & 0xFF
+        m.tx_count += 1
+        if m.tx_count >= TX_BYTES // 2:
+            stop(uc, m, Stopped.OUTPUT)
+
+    def system_read(uc: int, offset: int, size: int, user: int) -> int:  # noqa: ARG001
+        m = machine(user)
+        word = m.system_page[offset // 4]
+        if offset & ~3 == 0x018 and m.system_page[0x010 // 4] & 1:
+            word = (0xFFFFFF - (m.instructions - m.systick_from)) & 0xFFFFFFFF
+        return _part(word, offset, size)
+
+    def system_write(uc: int, offset: int, size: int, value: int, user: int) -> None:
+        m = machine(user)
+        _store(m.system_page, offset, size, value)
+        if offset == 0x018:
+            m.systick_from = m.instructions
+        if offset == 0xD0C and value & 0xFFFF0004 == 0x05FA0004:
+            stop(uc, m, Stopped.RESET)
+
+    def dwt_read(uc: int, offset: int, size: int, user: int) -> int:  # noqa: ARG001
+        m = machine(user)
+        word = m.dwt_page[offset // 4]
+        if offset & ~3 == 0x004 and m.dwt_page[0] & 1 and m.system_page[0xDFC // 4] & 1 << 24:
+            word = (m.instructions - m.cyccnt_from) & 0xFFFFFFFF
+        return _part(word, offset, size)
+
+    def dwt_write(uc: int, offset: int, size: int, value: int, user: int) -> None:  # noqa: ARG001
+        m = machine(user)
+        _store(m.dwt_page, offset, size, value)
+        if offset == 0x004:
+            m.cyccnt_from = (m.instructions - value) & 0xFFFFFFFFFFFFFFFF
+
+    def timer_read(uc: int, offset: int, size: int, user: int) -> int:  # noqa: ARG001
+        return _part(machine(user).timer_page[offset // 4], offset, size)
+
+    def timer_write(uc: int, offset: int, size: int, value: int, user: int) -> None:  # noqa: ARG001
+        m = machine(user)
+        _store(m.timer_page, offset, size, value)
+        if offset == m.capture_offset:
+            m.timer_page[m.captured_offset // 4] = m.instructions & 0xFFFFFFFF
+
+    reads: dict[str, Callable[..., int]] = {
+        "uart": uart_read, "system": system_read, "dwt": dwt_read, "timer": timer_read,
+    }  # fmt: skip
+    writes: dict[str, Callable[..., None]] = {
+        "uart": uart_write, "system": system_write, "dwt": dwt_write, "timer": timer_write,
+    }  # fmt: skip
+    return Callbacks(
+        block=_ON_BLOCK(on_block),
+        reads={page: _ON_READ(reads[page]) for page in PAGES},
+        writes={page: _ON_WRITE(writes[page]) for page in PAGES},
+        native=False,
+    )
+
+
+def _count_instructions(uc: int, m: Machine, address: int, size: int) -> int:
+    """A Thumb instruction whose first halfword begins with 11101, 11110 or 11111 has two."""
+    code = (ctypes.c_uint16 * (size // 2))()
+    if MEM_READ(m.mem_read)(uc, address, ctypes.addressof(code), size):
+        return 0
+    count = i = 0
+    while i < size // 2:
+        i += 2 if code[i] >= 0xE800 else 1
+        count += 1
+    return count
+
+
+def _enabled(m: Machine) -> bool:
+    return bool(m.uart_page[m.enable_offset // 4] & m.enable_bits == m.enable_bits)
+
+
+def _part(word: int, offset: int, size: int) -> int:
+    return (word >> 8 * (offset & 3)) & ((1 << 8 * min(size, 4)) - 1)
+
+
+def _store(page: Any, offset: int, size: int, value: int) -> None:
+    shift = 8 * (offset & 3)
+    mask = ((1 << 8 * min(size, 4)) - 1) << shift & 0xFFFFFFFF
+    page[offset // 4] = page[offset // 4] & ~mask | value << shift & mask

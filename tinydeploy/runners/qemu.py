@@ -1,0 +1,62 @@
+"""Boards that are QEMU machines, in qemu-system-arm: one instruction is one virtual nanosecond."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError
+from .pipe import PipeTransport
+
+if TYPE_CHECKING:
+    from ..boards import Board
+    from ..firmware import Firmware
+    from .base import Transport
+
+_PROGRAM = "qemu-system-arm"
+_INSTRUCTIONS_HZ = 1_000_000_000  # of virtual time, with -icount shift=0
+
+
+class QemuRunner:
+    """The `Runner` that starts QEMU, the console on its standard input and output."""
+
+    name = "qemu"
+
+    def check(self, board: Board) -> None:
+        if board.qemu is None:
+            raise RequestError(
+                f"{board.name} is not a QEMU machine",
+                f"use --on {board.runners[0]}" if board.runners else "tinydeploy boards",
+            )
+        if shutil.which(_PROGRAM) is None:
+            raise RequestError(
+                f"{_PROGRAM} is not installed",
+                "Debian: apt install qemu-system-arm; macOS: brew install qemu",
+            )
+
+    def open(self, firmware: Firmware) -> Transport:
+        self.check(firmware.board)
+        qemu = firmware.board.qemu
+        assert qemu is not None
+        # Of several ports the first ones lead nowhere; QEMU shows no windows and has no monitor.
+        ports = [*["-serial", "null"] * qemu.serial, "-serial", "chardev:console"]
+        argv = [
+            _PROGRAM, "-machine", qemu.machine, "-kernel", str(firmware.elf),
+            "-icount", "shift=0,sleep=off", "-display", "none", "-monitor", "none",
+            "-chardev", "stdio,id=console,signal=off", *ports,
+        ]  # fmt: skip
+        return QemuTransport(argv, firmware)
+
+
+class QemuTransport(PipeTransport):
+    """A running QEMU."""
+
+    def __init__(self, argv: list[str], firmware: Firmware) -> None:
+        super().__init__(argv, "instructions")
+        self._firmware = firmware
+
+    def scale(self, ticks: int, hz: int) -> int:
+        """Instructions, from the ticks of a timer that runs at `hz` of virtual time."""
+        qemu = self._firmware.board.qemu
+        rate = (qemu.clock_hz if qemu is not None else 0) or hz
+        return round(ticks * _INSTRUCTIONS_HZ / rate) if rate else ticks

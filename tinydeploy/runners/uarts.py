@@ -1,0 +1,65 @@
+"""The serial ports that the embedded emulator models, as far as a driver that polls can see.
+
+A port is a status register (or two) with "received" and "can send" bits, a register that received
+bytes are read from, one that bytes to send are written to, and bits that must be set before any
+of this works. The manuals are named in the drivers, firmware_templates/common/uart_*.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .native import PAGE_BYTES, Machine
+
+if TYPE_CHECKING:
+    from ..boards import Uart
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status register: its offset, its bits for "received" and for "can send"."""
+
+    offset: int
+    received: int
+    can_send: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A kind of serial port; offsets from its first register."""
+
+    status: tuple[Status, ...]
+    receive: int
+    send: int
+    enable: int
+    enable_bits: int
+
+
+_STM32_V2 = Model((Status(0x1C, 1 << 5, 1 << 7 | 1 << 6),), 0x24, 0x28, 0x00, 0b1101)
+
+MODELS = {
+    "stm32_usart_v1": Model((Status(0x00, 1 << 5, 1 << 7 | 1 << 6),), 0x04, 0x04, 0x0C, 0x200C),
+    "stm32_usart_v2": _STM32_V2,
+    "stm32_lpuart": _STM32_V2,
+    "nrf51_uart": Model((Status(0x108, 1, 0), Status(0x11C, 0, 1)), 0x518, 0x51C, 0x500, 4),
+    "cmsdk_uart": Model((Status(0x04, 1 << 1, 0),), 0x00, 0x00, 0x08, 0b11),
+}
+
+
+def configure(machine: Machine, uart: Uart) -> None:
+    """Makes the machine's serial port one of that kind at that address."""
+    if uart.ip not in MODELS:
+        raise InputError(f"the embedded emulator has no serial port {uart.ip!r}")
+    model = MODELS[uart.ip]
+    base = uart.address % PAGE_BYTES
+    # A port with one status register has it twice.
+    for i, status in enumerate((model.status * 2)[:2]):
+        machine.status_offset[i] = base + status.offset
+        machine.status_rx[i] = status.received
+        machine.status_tx[i] = status.can_send
+    machine.rx_offset = base + model.receive
+    machine.tx_offset = base + model.send
+    machine.enable_offset = base + model.enable
+    machine.enable_bits = model.enable_bits
