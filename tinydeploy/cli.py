@@ -96,8 +96,10 @@ def build(as_json: bool, junit: Path | None, **options: Any) -> None:
     from . import pipeline
 
     request = _request(**options)
+    publish = _publish(request, junit, as_json)
     with _progress(as_json) as status:
-        built = pipeline.build(request, _publish(request, junit, as_json), status.line)
+        built = pipeline.build(request, publish, status.line)
+    publish(built.report)
     if not as_json:
         _show_build(built)
         _next(request, f"tinydeploy verify {request.model} --board {request.board}")
@@ -129,7 +131,7 @@ def verify(
     request = _request(**options)
     publish = _publish(request, junit, as_json)
     with _progress(as_json) as status:
-        built = pipeline.build(request, on_line=status.line)
+        built = pipeline.build(request, publish, status.line)
         report, outputs = pipeline.prove(
             built,
             read_inputs(inputs, built.prepared.graph),
@@ -139,6 +141,7 @@ def verify(
             publish=publish,
             progress=status.count,
         )
+    publish(report)
     if save_outputs:
         write_outputs(save_outputs, built.prepared.graph, outputs)
     if not as_json:
@@ -157,7 +160,7 @@ def inspect(model: Path, core: str, folders: tuple[Path, ...], as_json: bool) ->
     """Show a model's operators, tensors, MACs, weights, RAM plan, and the boards that it fits."""
     from . import cores, inspection
 
-    plan = inspection.plan(model, cores.find(core))
+    plan = inspection.plan(model, cores.CORES.get(core) or cores.find(core))
     rows = inspection.fitting_rows(model, _folders(folders))
     if as_json:
         _print_json(inspection.to_dict(plan, rows))

@@ -36,9 +36,10 @@ def run(
     test = data(f"{_FOLDER}/digits_test.npz")
     with np.load(test) as arrays:
         images, labels = arrays["images"], arrays["labels"]
-    built = pipeline.build(request, on_line=on_line)
+    built = pipeline.build(request, publish, on_line)
+    samples = [(image[np.newaxis],) for image in images]
     report, answers = pipeline.prove(
-        built, [(image[np.newaxis],) for image in images], layers=True, progress=progress
+        built, samples, layers=True, publish=publish, progress=progress
     )
     guesses = np.array([np.argmax(row[0]) for row in answers])
     accuracy = Accuracy(inputs=len(labels), correct=int((guesses == labels).sum()))

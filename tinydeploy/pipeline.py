@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 REPORT = "report.json"
 VERIFY_FIRMWARE = "firmware_templates/verify"
 
-# Told the report of everything that got as far as a plan, however it ended.
+# Told the report of what failed, once there was a plan.
 Publish = Callable[[Report], None]
 
 
@@ -116,7 +116,6 @@ def build(
         elf = run_scons(request, on_line=on_line)
         firmware = read_firmware(elf, prepared.board)
         report = summary.built(prepared, firmware, time.monotonic() - started)
-    publish(report)
     return Built(prepared, firmware, report)
 
 
@@ -166,7 +165,6 @@ def prove(
         )
         seconds = built.report.duration_s + time.monotonic() - started
         report = summary.proven(failed, result, judge, transport.counts, seconds)
-    publish(report)
     return report, result.outputs
 
 
@@ -182,7 +180,9 @@ def prove_here(request: BuildRequest) -> None:
     firmware = read_firmware(request.folder / ELF, prepared.board)
     built = Built(prepared, firmware, summary.built(prepared, firmware, 0.0))
     samples = read_inputs(DEFAULT_INPUTS, prepared.graph)
-    report, _ = prove(built, samples, publish=lambda r: write(r, request.folder / REPORT))
+    path = request.folder / REPORT
+    report, _ = prove(built, samples, publish=lambda failed: write(failed, path))
+    write(report, path)
     table.print_verify(report, terminal.console())
     if report.outcome != "verified":
         raise differs(report)
