@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import REPOSITORY
-from tinydeploy import boards
+from tinydeploy.boards import Board, all_boards
 from tinydeploy.ops import OPERATORS
+from tinydeploy.report.terminal import size
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-PAGES = sorted([REPOSITORY / "README.md", *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("*/*/*.md")])
+PAGES = sorted(
+    [REPOSITORY / "README.md", *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("*/*/*.md")]
+)
 
 
 def _words(text: str) -> list[str]:
@@ -26,24 +29,45 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert _words(script)[-len(_words(command)) :] == _words(command)
 
 
-def _column(page: Path, heading: str) -> list[str]:
-    """The first cells, in code, of the first table after `heading`."""
+def _rows(page: Path, heading: str) -> list[list[str]]:
+    """The cells of the first table after `heading`, without its heads."""
     text = page.read_text(encoding="utf-8").partition(heading)[2]
-    rows = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    assert rows is not None, f"no table after {heading!r} in {page.name}"
-    return re.findall(r"^\| `([^`]+)`", rows[0], re.MULTILINE)
+    found = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert found is not None, f"no table after {heading!r} in {page.name}"
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in found[0].splitlines()]
+    return rows[2:]
 
 
-def test_readme_names_all_boards() -> None:
-    names = [b.name for b in boards.all_boards()]
-    told = _column(REPOSITORY / "README.md", "## Boards")
-    assert sorted(told) == sorted(names)
+def _board_row(board: Board) -> list[str]:
+    if board.flash is None or board.ram is None:
+        memories = ["", ""]
+    else:
+        memories = [size(board.flash.bytes), size(board.ram.bytes)]
+    name, runners = f"`{board.name}`", ", ".join(board.runners)
+    return [name, board.title, board.core.title, *memories, runners]
+
+
+def test_readme_shows_all_boards() -> None:
+    rows = [_board_row(board) for board in all_boards()]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    told = _rows(REPOSITORY / "README.md", "## Boards")
+    assert told == rows, f"README.md, Boards, should be:\n{table}"
 
 
 def test_operators_are_documented() -> None:
-    told = _column(REPOSITORY / "docs" / "operators.md", "## What is supported")
-    assert sorted(told) == sorted(OPERATORS)
-    named = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", README.partition("## Operators")[2].partition("\n## ")[0]))
+    rows = _rows(REPOSITORY / "docs" / "operators.md", "## What is supported")
+    told = {row[0].strip("`"): row[-1] for row in rows}
+    kernels = {
+        name: ", ".join(sorted({k.isa.value for k in operator.KERNELS}, reverse=True))
+        for name, operator in OPERATORS.items()
+    }
+    assert list(told) == sorted(told)
+    assert told == kernels
+    named = set(
+        re.findall(
+            r"\b[A-Z][A-Z0-9_]{2,}\b", README.partition("## Operators")[2].partition("\n## ")[0]
+        )
+    )
     assert set(OPERATORS) <= named
 
 

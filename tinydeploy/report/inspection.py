@@ -137,7 +137,9 @@ def _totals(plan: Plan) -> Text:
     text = Text("in all ", SOFT).append(f"{sum(c.macs for c in plan.calls):,} MACs")
     text.append("    weights ", SOFT).append(f"{plan.constant_bytes:,} B")
     text.append("    arena ", SOFT).append(f"{plan.arena_bytes:,} B")
-    return text.append(f" (no plan needs less than {plan.lower_bound_bytes:,})", SOFT)
+    if plan.arena_bytes == plan.lower_bound_bytes:
+        return text.append(", the least possible", SOFT)
+    return text.append(f", {plan.lower_bound_bytes:,} at the least", SOFT)
 
 
 def _arena_map(plan: Plan, sign: Signs) -> Group:

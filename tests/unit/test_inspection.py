@@ -1,0 +1,61 @@
+"""The views of a model before it is built."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from tests.support import REPOSITORY
+from tinydeploy.plan.plan import Isa, Target
+from tinydeploy.plan.planner import make_plan
+from tinydeploy.report import inspection, terminal
+from tinydeploy.report.inspection import BoardRow
+from tinydeploy.tflite.reader import load
+
+DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
+LARGE = BoardRow("large_board", "Large", "cortex-m7", 216_000_000, 320 << 10, 1 << 20, ("unicorn",))
+SMALL = BoardRow("small_board", "Small", "cortex-m0", 48_000_000, 8 << 10, 64 << 10, ("unicorn",))
+
+
+def _asked(row: BoardRow, ram_bytes: int, flash_bytes: int) -> BoardRow:
+    given = {**vars(row), "needs_ram_bytes": ram_bytes, "needs_flash_bytes": flash_bytes}
+    return BoardRow(**given)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_model_is_shown_in_80_columns(encoding: str) -> None:
+    graph = load(DIGITS)
+    plan = make_plan(graph, Target((Isa.SCALAR,)))
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding)
+    inspection.print_model(graph, plan, terminal.console(file, 80))
+    file.flush()
+    shown = raw.getvalue().decode(encoding)
+    assert max(map(len, shown.splitlines())) <= 80
+    for node in graph.nodes:
+        assert node.op in shown
+    assert f"arena {plan.arena_bytes:,} B" in shown
+    assert f"in all {sum(call.macs for call in plan.calls):,} MACs" in shown
+
+
+def _boards(*rows: BoardRow) -> str:
+    file = io.StringIO()
+    inspection.print_boards(rows, terminal.console(file, 80))
+    return file.getvalue()
+
+
+def test_boards_are_listed_with_what_runs_them() -> None:
+    lines = _boards(LARGE, SMALL).splitlines()
+    assert "216 MHz" in lines[-2]
+    assert "320 KiB" in lines[-2]
+    assert lines[-1].split()[-1] == "unicorn"
+
+
+def test_what_does_not_fit_says_by_how_much() -> None:
+    need = 20 << 10, 100 << 10
+    large, small = _asked(LARGE, *need), _asked(SMALL, *need)
+    assert (large.fits, small.fits, SMALL.fits) == (True, False, None)
+    shown = " ".join(_boards(large, small).split())
+    assert "✓ █░░░░░░░░░ 10%" in shown
+    assert "RAM short by 12 KiB, flash short" in shown
