@@ -20,7 +20,7 @@ from .cores import Core, Fpu
 from .errors import InputError
 
 UartIp = Literal["stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart"]
-GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2"]
+GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio"]
 CounterIp = Literal["cortex", "nrf51_timer"]
 
 _ADDRESS_SPACE = 1 << 32
@@ -79,12 +79,12 @@ class Uart:
 
 @dataclass(frozen=True)
 class Gpio:
-    """The general-purpose I/O ports of an STM32: one register block a port, A first."""
+    """The general-purpose I/O ports: one register block a port."""
 
-    ip: Annotated[GpioIp, "v1 has CRL and CRH (F1), v2 has MODER and AFR (all later families)"]
-    address: Annotated[int, "of port A"]
+    ip: Annotated[GpioIp, "stm32_gpio_v1 has CRL and CRH (F1), v2 MODER and AFR (later families)"]
+    address: Annotated[int, "of port A (STM32) or 0 (Nordic)"]
     source: Annotated[str, "manual and section"]
-    enable_register: Annotated[int, "the RCC register that switches the ports' clocks on"]
+    enable_register: Annotated[int, "the RCC register that switches the ports' clocks on"] = 0
     enable_bit: Annotated[int, "port A's bit in it; the other ports follow"] = 0
     stride: Annotated[int, "distance from port to port"] = 0x400
 

@@ -134,34 +134,32 @@ def setup_steps(board: Board) -> tuple[Step, ...]:
 
 
 def _pin_steps(gpio: Gpio, pin: Pin, use: str, is_input: bool) -> tuple[Step, ...]:
-    port, number = pin.port, pin.number
-    base = gpio.address + port * gpio.stride
+    base, number = gpio.address + pin.port * gpio.stride, pin.number
+    if gpio.ip == "nrf51_gpio":  # OUTSET; PIN_CNF: bit 0 output, bit 1 input buffer disconnected
+        config = base + 0x700 + 4 * number
+        if is_input:
+            return (Step(config, f"{pin.pin}: {use}", clear=0b11),)
+        high = Step(base + 0x508, f"{pin.pin}: idles high", set=1 << number)
+        return (high, Step(config, f"{pin.pin}: {use}", set=0b1))
     clock = Step(
         gpio.enable_register,
         f"port {pin.pin[1]} clock ({gpio.source})",
-        set=1 << (gpio.enable_bit + port),
+        set=1 << (gpio.enable_bit + pin.port),
     )
-    if gpio.ip == "stm32_gpio_v1":  # CRL, CRH: input floating 0b0100, output push-pull 0b1011
-        register, shift = base + 4 * (number // 8), 4 * (number % 8)
-        mode = 0b0100 if is_input else 0b1011
+    nibble = 4 * (number % 8)
+    if gpio.ip == "stm32_gpio_v1":  # CRL, CRH: 0b0100 floating input, 0b1011 alternate push-pull
+        register, mode = base + 4 * (number // 8), 0b0100 if is_input else 0b1011
         text = f"{pin.pin}: {use}"
-        return (clock, Step(register, text, clear=0xF << shift, set=mode << shift))
-    register, shift = base + 0x20 + 4 * (number // 8), 4 * (number % 8)
-    return (
-        clock,
-        Step(
-            register,
-            f"{pin.pin}: alternate function {pin.function} (AFR)",
-            clear=0xF << shift,
-            set=pin.function << shift,
-        ),
-        Step(
-            base,
-            f"{pin.pin}: {use} (MODER)",
-            clear=0b11 << 2 * number,
-            set=0b10 << 2 * number,
-        ),
+        return (clock, Step(register, text, clear=0xF << nibble, set=mode << nibble))
+    function = Step(
+        base + 0x20 + 4 * (number // 8),
+        f"{pin.pin}: alternate function {pin.function} (AFR)",
+        clear=0xF << nibble,
+        set=pin.function << nibble,
     )
+    text = f"{pin.pin}: {use} (MODER)"
+    mode_step = Step(base, text, clear=0b11 << 2 * number, set=0b10 << 2 * number)
+    return (clock, function, mode_step)
 
 
 def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
