@@ -99,6 +99,8 @@ def variants_of(cases: Iterable[Case], isas: Sequence[Isa]) -> tuple[Variant, ..
     for position, case in enumerate(cases):
         (node,) = case.graph.nodes
         operator = OPERATORS[node.op]
+        if not operator.KERNELS:
+            found.append(Variant(case, None, make_plan(case.graph, Target((Isa.SCALAR,)))))
         for kernel in operator.KERNELS:
             if kernel.isa not in isas or not kernel.applies(node.params):
                 continue
