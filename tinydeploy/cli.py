@@ -128,6 +128,8 @@ def verify(
     from . import pipeline
     from .inputs import read_inputs, write_outputs
 
+    if runner == "host":  # the model on this machine, whatever board it is meant for
+        options["board"] = "host"
     request = _request(**options)
     publish = _publish(request, junit, as_json)
     with _progress(as_json) as status:

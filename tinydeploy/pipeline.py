@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import boards, fit, summary, verify
-from .build import ELF, BuildRequest
+from .build import BuildRequest
 from .build import build as run_scons
 from .emit.board import board_files
 from .emit.module import CModule
@@ -27,6 +27,7 @@ from .oracle import open_oracle
 from .paths import data
 from .plan.plan import Optimize, Plan, Target
 from .report.report import Report, Tool, write
+from .steps import ELF
 from .tflite.reader import loads, read_file
 from .wire import Client
 

@@ -81,10 +81,14 @@ class Runner(Protocol):
 
     Attributes:
         name: Its key in `RUNNERS`.
+        version: Of the program or package that runs the firmware; "" when it cannot be had.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
     def check(self, board: Board) -> None:
         """Raises RequestError, with a hint, when `board` cannot run here or a tool is missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError
@@ -17,11 +18,12 @@ class HostRunner:
     """The `Runner` of the board "host": the wire over standard input and output."""
 
     name = "host"
+    version = f"{platform.system()} {platform.machine()}"
 
     def check(self, board: Board) -> None:
         if board.name != "host":
             raise RequestError(
-                f"{board.name} is built for {board.mcu.core.title}, which this machine cannot run",
+                f"{board.name} is built for {board.core.title}, which this machine cannot run",
                 "tinydeploy verify MODEL --board host",
             )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
+from .. import process
 from ..errors import RequestError
 from .pipe import PipeTransport
 
@@ -21,6 +23,14 @@ class QemuRunner:
     """The `Runner` that starts QEMU, the console on its standard input and output."""
 
     name = "qemu"
+
+    @property
+    def version(self) -> str:
+        if shutil.which(_PROGRAM) is None:
+            return ""
+        told = process.run([_PROGRAM, "--version"], timeout_s=10.0).stdout
+        found = re.search(r"\d+(\.\d+)+", told)
+        return found[0] if found else ""
 
     def check(self, board: Board) -> None:
         if board.qemu is None:

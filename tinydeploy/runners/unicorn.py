@@ -9,6 +9,7 @@ delivered. Counters count instructions.
 from __future__ import annotations
 
 import ctypes
+import importlib.metadata
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,10 @@ class UnicornRunner:
     """The `Runner` that needs nothing installed."""
 
     name = "unicorn"
+
+    @property
+    def version(self) -> str:
+        return importlib.metadata.version("unicorn")
 
     def check(self, board: Board) -> None:
         if self.name not in board.runners:
