@@ -52,7 +52,8 @@ def main(command: list[str]) -> None:
         title=" ".join(command),
         theme=THEME,
         code_format=FONT_FACES.sub("", CONSOLE_SVG_FORMAT).replace(
-            "font-family: Fira Code, monospace", "font-family: ui-monospace, monospace"
+            "font-family: Fira Code, monospace",
+            "font-family: ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace",
         ),
         unique_id="tinydeploy",
     )

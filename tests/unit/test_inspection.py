@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import pytest
 
@@ -59,3 +60,31 @@ def test_what_does_not_fit_says_by_how_much() -> None:
     shown = " ".join(_boards(large, small).split())
     assert "✓ █░░░░░░░░░ 10%" in shown
     assert "RAM short by 12 KiB, flash short" in shown
+
+
+def test_facts_are_shown_with_their_units() -> None:
+    file = io.StringIO()
+    ram = {"name": "sram1[red]", "origin": 0x20000000, "bytes": 192 << 10}
+    facts = {"title": "A board", "qemu": None, "memories": [ram, ram], "runners": ["a", "b"]}
+    inspection.print_facts(facts, terminal.console(file, 80))
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert lines[0] == "title     A board"
+    assert lines[2:4] == ["          origin  0x20000000", "          bytes   192 KiB"]
+    assert "sram1[red]" in lines[1]
+    assert lines[-1] == "runners   a, b"
+
+
+@dataclass(frozen=True)
+class _Found:
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+def test_findings_say_what_to_type() -> None:
+    file = io.StringIO()
+    found = [_Found("arm-gnu", True, "12.2.1"), _Found("qemu", False, "missing", "apt install q")]
+    inspection.print_findings(found, terminal.console(file, 80))
+    lines = [line.split() for line in file.getvalue().splitlines()]
+    assert lines == [["✓", "arm-gnu", "12.2.1"], ["–", "qemu", "missing"], ["apt", "install", "q"]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -29,6 +30,30 @@ from .terminal import (
 
 _MAP_CELLS = 40
 _MAP_HEAD = "arena, first byte to last"
+
+
+# Fields that are shown in hexadecimal.
+_ADDRESSES = frozenset({"origin", "address", "register", "enable_register", "set", "clear"})
+
+
+class Finding(Protocol):
+    """What `doctor` found out about a tool.
+
+    Attributes:
+        name: The tool's.
+        ok: Whether it is there and works.
+        detail: Its version, or what is wrong, or what it would be good for.
+        hint: What to type; empty when there is nothing to do.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,50 @@ def print_boards(rows: Sequence[BoardRow], to: Console) -> None:
         cells.append(_fit(row, sign) if asked else Text(", ".join(row.runners), SOFT))
         made.add_row(*cells)
     to.print(made)
+
+
+def print_facts(facts: Mapping[str, Any], to: Console) -> None:
+    """Nested names and values, such as all that is known of a board."""
+    to.print(_facts(facts))
+
+
+def print_findings(findings: Sequence[Finding], to: Console) -> None:
+    """A row a tool: whether it is here, which one, and what to type where it is missing."""
+    sign = signs(to)
+    made = Table.grid(padding=(0, 2))
+    for finding in findings:
+        mark = Text(sign.good, GOOD) if finding.ok else Text(sign.dash, SOFT)
+        told = Text(printable(finding.detail, 400), "" if finding.ok else SOFT)
+        if finding.hint:
+            told.append(Text(f"\n{printable(finding.hint, 400)}", STRONG))
+        made.add_row(mark, Text(finding.name), told)
+    to.print(made)
+
+
+def _facts(facts: Mapping[str, Any]) -> Table:
+    made = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        for i, entry in enumerate(_entries(value)):
+            shown = _facts(entry) if isinstance(entry, Mapping) else Text(_fact(name, entry))
+            made.add_row(Text(name.replace("_", " ") if i == 0 else "", SOFT), shown)
+    return made
+
+
+def _entries(value: Any) -> Sequence[Any]:
+    """Values that stand below each other: the members of a list of objects, else the value."""
+    if isinstance(value, list | tuple) and any(isinstance(v, Mapping) for v in value):
+        return value
+    return () if value in (None, [], (), {}) else (value,)
+
+
+def _fact(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_fact(name, v) for v in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if name in _ADDRESSES:
+            return f"{value:#010x}"
+        return size(value) if name.endswith("bytes") else f"{value:,}"
+    return printable(str(value), 1000)
 
 
 def _interface(graph: Graph, sign: Signs) -> Table:
@@ -209,10 +278,9 @@ def _fit(row: BoardRow, sign: Signs) -> Text:
         if needs > has
     ]
     if missing:
-        return Text(f"{sign.bad} ", BAD).append(", ".join(missing), SOFT)
+        return Text.assemble((f"{sign.bad} ", BAD), (", ".join(missing), SOFT))
     share = max(
         (row.needs_ram_bytes or 0) / (row.ram_bytes or 1),
         (row.needs_flash_bytes or 0) / (row.flash_bytes or 1),
     )
-    text = Text(f"{sign.good} ", GOOD).append_text(bar(share, 10, sign))
-    return text.append(f" {share:.0%}", SOFT)
+    return Text.assemble((f"{sign.good} ", GOOD), bar(share, 10, sign), (f" {share:.0%}", SOFT))

@@ -75,7 +75,8 @@ def size(count: int | None) -> str:
 def bar(share: float, width: int, sign: Signs) -> Text:
     """`share` (0 to 1, more is full) of `width` cells; any share above 0 shows."""
     cells = min(width, max(round(share * width), 1 if share > 0 else 0))
-    text = Text(sign.full * cells, BAD if share > 1 else BAR)
+    text = Text()
+    text.append(sign.full * cells, BAD if share > 1 else BAR)
     return text.append(sign.empty * (width - cells), SOFT)
 
 
