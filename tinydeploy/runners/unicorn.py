@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from elftools.elf.elffile import ELFFile
 
+from ..console import setup_steps
 from ..errors import RequestError
 from ..fault import Registers
 from . import native, uarts
@@ -182,11 +183,7 @@ class UnicornTransport(ClosesOnExit):
             self.machine.captured_offset = base + _NRF51_CAPTURE[1]
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
-        steps = [step.register for step in (*board.setup, *uart.enable)]
-        if mcu.gpio is not None:
-            ports = {pin.port for pin in (console.tx, console.rx) if pin is not None}
-            steps += [mcu.gpio.enable_register]
-            steps += [mcu.gpio.address + port * mcu.gpio.stride for port in ports]
+        steps = [step.register for step in setup_steps(board)]
         for page in sorted({address // PAGE_BYTES for address in steps} - pages):
             self._uc.mem_map(page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
 

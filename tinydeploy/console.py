@@ -1,0 +1,127 @@
+"""The console's hardware: which register writes make the pins and the serial port work, and which
+divisor gives the baud rate. Decided here; `emit.board` prints it, and the embedded emulator models
+the registers that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .boards import Board, Console, Gpio, Mcu, Pin, Step
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A console driver.
+
+    Attributes:
+        file: In firmware_templates/common.
+        divisor: (clock_hz, baud) -> the value of its rate register, which must be in `limits`.
+        rate: (clock_hz, divisor) -> the baud rate that comes out.
+    """
+
+    file: str
+    divisor: Callable[[int, int], int]
+    rate: Callable[[int, int], float]
+    limits: tuple[int, int]
+
+
+def _nearest(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _divide(clock_hz: int, divisor: int) -> float:
+    return clock_hz / divisor
+
+
+# USART: with 16-fold oversampling BRR is clock / baud. LPUART: 256 * clock / baud. nRF51: a
+# fraction of 16 MHz in units of 2^-32, of which the low 12 bits are not implemented.
+DRIVERS = {
+    "stm32_usart_v1": Driver("uart_stm32_v1.c", _nearest, _divide, (16, 0xFFFF)),
+    "stm32_usart_v2": Driver("uart_stm32_v2.c", _nearest, _divide, (16, 0xFFFF)),
+    "stm32_lpuart": Driver(
+        "uart_stm32_v2.c",
+        lambda clock_hz, baud: _nearest(256 * clock_hz, baud),
+        lambda clock_hz, divisor: 256 * clock_hz / divisor,
+        (0x300, 0xFFFFF),
+    ),
+    "cmsdk_uart": Driver("uart_cmsdk.c", _nearest, _divide, (16, 0xFFFFF)),
+    "nrf51_uart": Driver(
+        "uart_nrf51.c",
+        lambda clock_hz, baud: _nearest(baud << 20, clock_hz) << 12,
+        lambda clock_hz, divisor: clock_hz * divisor / (1 << 32),
+        (1 << 12, 1 << 28),
+    ),
+}
+
+# The receiver of either end samples the tenth bit half a bit early or late at 5 %, and both ends
+# may be off.
+_MAX_BAUD_ERROR = 0.025
+
+
+def setup_steps(board: Board) -> tuple[Step, ...]:
+    """The register writes of td_board_init(), in order: the board's own, then the console's."""
+    mcu, console = board.mcu, board.console
+    if mcu is None or console is None:
+        return ()
+    pins = tuple(
+        step
+        for name, pin in (("sends", console.tx), ("receives", console.rx))
+        if pin is not None and mcu.gpio is not None
+        for step in _pin_steps(mcu.gpio, pin, f"{console.uart} {name}", name == "receives")
+    )
+    return (*board.setup, *pins, *mcu.uarts[console.uart].enable)
+
+
+def _pin_steps(gpio: Gpio, pin: Pin, use: str, is_input: bool) -> tuple[Step, ...]:
+    base, number = gpio.address + pin.port * gpio.stride, pin.number
+    if gpio.ip == "nrf51_gpio":  # OUTSET; PIN_CNF: bit 0 output, bit 1 input buffer disconnected
+        config = base + 0x700 + 4 * number
+        if is_input:
+            return (Step(config, f"{pin.pin}: {use}", clear=0b11),)
+        high = Step(base + 0x508, f"{pin.pin}: idles high", set=1 << number)
+        return (high, Step(config, f"{pin.pin}: {use}", set=0b1))
+    clock = Step(
+        gpio.enable_register,
+        f"port {pin.pin[1]} clock ({gpio.source})",
+        set=1 << (gpio.enable_bit + pin.port),
+    )
+    nibble = 4 * (number % 8)
+    if gpio.ip == "stm32_gpio_v1":  # CRL, CRH: 0b0100 floating input, 0b1011 alternate push-pull
+        register, mode = base + 4 * (number // 8), 0b0100 if is_input else 0b1011
+        text = f"{pin.pin}: {use}"
+        return (clock, Step(register, text, clear=0xF << nibble, set=mode << nibble))
+    function = Step(
+        base + 0x20 + 4 * (number // 8),
+        f"{pin.pin}: alternate function {pin.function} (AFR)",
+        clear=0xF << nibble,
+        set=pin.function << nibble,
+    )
+    text = f"{pin.pin}: {use} (MODER)"
+    mode_step = Step(base, text, clear=0b11 << 2 * number, set=0b10 << 2 * number)
+    return (clock, function, mode_step)
+
+
+def rate_divisor(name: str, mcu: Mcu, console: Console) -> int:
+    """The value of the rate register for a console.
+
+    Args:
+        name: The board's, for the error.
+        mcu, console: The board's.
+
+    Raises:
+        InputError: No value gives the baud rate closely enough.
+    """
+    uart = mcu.uarts[console.uart]
+    driver, clock_hz = DRIVERS[uart.ip], uart.clock_hz or mcu.clock_hz
+    divisor = driver.divisor(clock_hz, console.baud)
+    low, high = driver.limits
+    divisor = min(max(divisor, low), high)
+    rate = driver.rate(clock_hz, divisor)
+    if abs(rate / console.baud - 1) > _MAX_BAUD_ERROR:
+        raise InputError(
+            f"{name}: {console.uart} at {clock_hz} Hz makes {rate:.0f} baud, not {console.baud}",
+            "lower console.baud",
+        )
+    return divisor
