@@ -45,7 +45,8 @@ def _wheel(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-# What `require()` knows, and how it is found; "models" is the folder beside the checkout.
+# What `require()` knows, and how it is found; "tinydeploy" is the package as pip installs it,
+# "models" the folder beside the checkout.
 TOOLS: Mapping[str, Callable[[], bool]] = {
     "arm-gnu": lambda: _program("arm-none-eabi-gcc"),
     "zig": lambda: _wheel("ziglang"),
@@ -56,6 +57,7 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "qemu": lambda: _program("qemu-system-arm"),
     "unicorn": lambda: _wheel("unicorn"),
     "oracle": lambda: _wheel("tflite_micro"),
+    "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),
     "models": lambda: (MODELS / "golden.json").is_file(),
 }
 

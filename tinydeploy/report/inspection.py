@@ -93,6 +93,7 @@ def print_model(graph: Graph, plan: Plan, to: Console) -> None:
     to.print(indented(_operators(plan, sign), above=1))
     to.print(indented(_totals(plan), above=1))
     to.print(indented(_arena_map(plan, sign), above=1))
+    to.print()
 
 
 def print_boards(rows: Sequence[BoardRow], to: Console) -> None:
@@ -203,9 +204,9 @@ def _constant_bytes(call: KernelCall) -> int:
 
 
 def _totals(plan: Plan) -> Text:
-    text = Text("in all ", SOFT).append(f"{sum(c.macs for c in plan.calls):,} MACs")
-    text.append("    weights ", SOFT).append(f"{plan.constant_bytes:,} B")
-    text.append("    arena ", SOFT).append(f"{plan.arena_bytes:,} B")
+    text = Text.assemble(f"{sum(c.macs for c in plan.calls):,} MACs")
+    text.append("   weights ", SOFT).append(f"{plan.constant_bytes:,} B")
+    text.append("   arena ", SOFT).append(f"{plan.arena_bytes:,} B")
     if plan.arena_bytes == plan.lower_bound_bytes:
         return text.append(", the least possible", SOFT)
     return text.append(f", {plan.lower_bound_bytes:,} at the least", SOFT)
@@ -270,7 +271,7 @@ def _live_bytes(plan: Plan, position: int) -> int:
 
 def _fit(row: BoardRow, sign: Signs) -> Text:
     missing = [
-        f"{name} short by {size(needs - has)}"
+        f"{size(needs - has)} {name} short"
         for name, needs, has in (
             ("RAM", row.needs_ram_bytes or 0, row.ram_bytes),
             ("flash", row.needs_flash_bytes or 0, row.flash_bytes),
