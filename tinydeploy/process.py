@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,8 +87,13 @@ def started(
     stdin: int = subprocess.PIPE,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
+    dies_with_us: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running program, ended with all its children when the block is left.
+
+    Args:
+        dies_with_us: Also ended when we are killed (on Linux): for programs that would go on
+            without us for ever.
 
     Raises:
         RequestError: It could not be started.
@@ -101,6 +107,7 @@ def started(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            preexec_fn=_end_with_parent() if dies_with_us else None,
         )
     except (OSError, ValueError) as e:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else e
@@ -113,6 +120,16 @@ def started(
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _end_with_parent() -> Callable[[], object] | None:
+    """What makes a new process end with its parent; None where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes  # loaded here, because the new process must not import anything
+
+    prctl, set_death_signal, number = ctypes.CDLL(None).prctl, 1, int(signal.SIGKILL)
+    return lambda: prctl(set_death_signal, number)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

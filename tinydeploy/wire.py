@@ -36,7 +36,7 @@ _REPLY = 0x80
 # How long nothing may come back before a request is sent again, and before we give up on it.
 FIRST_WAIT_S = 0.25
 LONG_WAIT_S = 1.0
-LEAST_WAIT_S = 0.05
+LEAST_WAIT_S = 0.2
 MOST_WAIT_S = 4.0
 MOST_TRIES = 64
 LEAST_TRIES = 4

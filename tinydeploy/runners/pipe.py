@@ -35,7 +35,7 @@ class PipeTransport(ClosesOnExit):
         try:
             self._stderr = self._stack.enter_context(tempfile.TemporaryFile())
             self._process = self._stack.enter_context(
-                process.started(argv, stderr=self._stderr.fileno())
+                process.started(argv, stderr=self._stderr.fileno(), dies_with_us=True)
             )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
