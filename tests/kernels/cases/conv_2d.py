@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tests.kernels.case import Case, seeds
+from tests.kernels.cases.windows import layer, window_options, windows
+from tinydeploy.tflite.schema import Conv2DOptions
+from tinydeploy.tflite.writer import single_operator
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    padding, h, w = draw(windows(dilations=(1, 1, 2, 3)))
+    groups = draw(st.sampled_from((1, 1, 1, 2, 3)))
+    batches = draw(st.integers(1, 2))
+    depth = draw(st.integers(1, 9 if groups == 1 else 3))
+    filters = draw(st.integers(1, 10 if groups == 1 else 3)) * groups
+    shapes = (
+        (batches, h.size, w.size, depth * groups),
+        (filters, h.filter, w.filter, depth),
+        (batches, h.out, w.out, filters),
+    )
+    made = draw(layer(shapes, channel_axis=0))
+    options = window_options(Conv2DOptions, padding, h, w, made.activation)
+    content = single_operator("CONV_2D", made.inputs, [made.output], options)
+    text = f"{padding.name} h={h} w={w} groups={groups} {made.text}"
+    return Case("CONV_2D", content, text, draw(seeds))

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tests.kernels.case import Case, seeds
+from tests.kernels.cases.windows import layer, window_options, windows
+from tinydeploy.tflite.schema import DepthwiseConv2DOptions
+from tinydeploy.tflite.writer import int32, single_operator
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    padding, h, w = draw(windows(dilations=(1, 1, 2, 3)))
+    batches = draw(st.integers(1, 2))
+    channels = draw(st.integers(1, 9))
+    multiplier = draw(st.sampled_from((1, 1, 1, 2, 3, 8)))
+    shapes = (
+        (batches, h.size, w.size, channels),
+        (1, h.filter, w.filter, channels * multiplier),
+        (batches, h.out, w.out, channels * multiplier),
+    )
+    made = draw(layer(shapes, channel_axis=3))
+    options = window_options(DepthwiseConv2DOptions, padding, h, w, made.activation)
+    options[DepthwiseConv2DOptions.DEPTH_MULTIPLIER] = int32(multiplier)
+    content = single_operator("DEPTHWISE_CONV_2D", made.inputs, [made.output], options)
+    text = f"{padding.name} h={h} w={w} multiplier={multiplier} {made.text}"
+    return Case("DEPTHWISE_CONV_2D", content, text, draw(seeds))

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tests.kernels.case import Case, seeds, zero_points
+from tests.kernels.cases.windows import layer
+from tinydeploy.tflite.schema import FullyConnectedOptions
+from tinydeploy.tflite.writer import boolean, int8, single_operator
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    outer = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
+    in_depth, out_depth = draw(st.integers(1, 70)), draw(st.integers(1, 20))
+    keep = draw(st.booleans())
+    batches = 1
+    for size in outer:
+        batches *= size
+    shapes = (
+        (*outer, in_depth),
+        (out_depth, in_depth),
+        (*outer, out_depth) if keep else (batches, out_depth),
+    )
+    weights_zero_points = st.one_of(st.just(0), st.just(0), zero_points)
+    made = draw(layer(shapes, 0, weights_zero_points))
+    options = {
+        FullyConnectedOptions.FUSED_ACTIVATION: int8(made.activation),
+        FullyConnectedOptions.KEEP_NUM_DIMS: boolean(keep),
+    }
+    content = single_operator("FULLY_CONNECTED", made.inputs, [made.output], options)
+    return Case("FULLY_CONNECTED", content, made.text, draw(seeds))

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from tests.kernels.case import Case
+from tests.kernels.cases.pools import pool_case
+
+
+def cases() -> st.SearchStrategy[Case]:
+    return pool_case("MAX_POOL_2D")

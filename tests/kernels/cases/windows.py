@@ -1,0 +1,129 @@
+"""What the cases of convolutions and pools share: windows along height and width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.kernels.case import activations, scales, zero_points
+from tinydeploy.tflite.schema import Padding
+from tinydeploy.tflite.writer import Option, Tensor, constant, int8, int32
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window along one axis."""
+
+    size: int
+    filter: int
+    stride: int
+    dilation: int
+    out: int
+
+
+@st.composite
+def window(draw: st.DrawFn, padding: Padding, dilations: Sequence[int]) -> Window:
+    """Any window of at least one output; where the padding is VALID it fits."""
+    filter_ = draw(st.integers(1, 5))
+    dilation = draw(st.sampled_from(tuple(dilations)))
+    reach = (filter_ - 1) * dilation + 1
+    smallest = reach if padding is Padding.VALID else 1
+    size = draw(st.integers(smallest, max(smallest, 9)))
+    stride = draw(st.integers(1, 4))
+    covered = size if padding is Padding.SAME else size - reach + 1
+    return Window(size, filter_, stride, dilation, -(-covered // stride))
+
+
+@st.composite
+def windows(draw: st.DrawFn, dilations: Sequence[int] = (1,)) -> tuple[Padding, Window, Window]:
+    """(padding, window along the height, along the width)"""
+    padding = draw(st.sampled_from((Padding.SAME, Padding.VALID)))
+    return padding, draw(window(padding, dilations)), draw(window(padding, dilations))
+
+
+def window_options(
+    slots: type[IntEnum], padding: Padding, h: Window, w: Window, activation: int
+) -> dict[int, Option]:
+    """The options that convolutions and pools name alike."""
+    options: dict[int, Option] = {
+        slots["PADDING"]: int8(padding),
+        slots["STRIDE_H"]: int32(h.stride),
+        slots["STRIDE_W"]: int32(w.stride),
+        slots["FUSED_ACTIVATION"]: int8(activation),
+    }
+    if "DILATION_H" in slots.__members__:
+        options[slots["DILATION_H"]] = int32(h.dilation)
+        options[slots["DILATION_W"]] = int32(w.dilation)
+    return options
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Input, weights, bias and output of a layer with weights, quantised.
+
+    Attributes:
+        inputs: Input, weights, and a bias or None.
+        text: Scales and what else a failing test should print.
+    """
+
+    inputs: tuple[Tensor, Tensor, Tensor | None]
+    output: Tensor
+    activation: int
+    text: str
+
+
+@st.composite
+def layer(
+    draw: st.DrawFn,
+    shapes: tuple[Sequence[int], Sequence[int], Sequence[int]],
+    channel_axis: int,
+    weights_zero_points: st.SearchStrategy[int] = st.just(0),  # noqa: B008
+) -> Layer:
+    """A layer with weights.
+
+    Args:
+        shapes: Of input, weights and output.
+        channel_axis: The dimension of the weights that per-channel scales run along.
+        weights_zero_points: For weights of one scale.
+    """
+    in_shape, weights_shape, out_shape = shapes
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels = weights_shape[channel_axis]
+    per_channel = draw(st.booleans())
+    in_scale, in_zero = draw(scales()), draw(zero_points)
+    out_scale, out_zero = draw(scales()), draw(zero_points)
+    # Of accumulator over output: usual ones, above one, and some that leave nothing.
+    kind = draw(st.sampled_from(("usual", "usual", "usual", "large", "tiny")))
+    low, high = {"usual": (-14, -4), "large": (-4, 3), "tiny": (-40, -10)}[kind]
+    exponents = rng.uniform(low, high, channels if per_channel else 1)
+    weight_scales = (2**exponents * out_scale / in_scale).astype(np.float32)
+    zero = 0 if per_channel else draw(weights_zero_points)
+    weights = rng.integers(-128, 128, weights_shape).astype(np.int8)
+    bias = None
+    if draw(st.booleans()):
+        size = draw(st.sampled_from((10.0, 1000.0, 1e5)))
+        bias_scales = [float(np.float32(in_scale * s)) for s in weight_scales]
+        bias = constant(np.rint(rng.normal(0, size, channels)).astype(np.int32), bias_scales)
+    activation = draw(activations)
+    scale_list = [float(s) for s in weight_scales]
+    return Layer(
+        inputs=(
+            Tensor(tuple(in_shape), scales=(in_scale,), zero_points=(in_zero,)),
+            constant(
+                weights, scale_list, [zero] * len(scale_list), channel_axis if per_channel else 0
+            ),
+            bias,
+        ),
+        output=Tensor(tuple(out_shape), scales=(out_scale,), zero_points=(out_zero,)),
+        activation=activation,
+        text=(
+            f"{list(in_shape)} * {list(weights_shape)} -> {list(out_shape)} in=({in_scale}, "
+            f"{in_zero}) out=({out_scale}, {out_zero}) {kind} multipliers, "
+            f"{'per channel' if per_channel else f'per tensor from {zero}'}, "
+            f"{'bias' if bias else 'no bias'}, activation {activation}"
+        ),
+    )
