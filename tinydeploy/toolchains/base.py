@@ -24,8 +24,11 @@ COMMON_FLAGS = (
     "-Wall",
     "-Wextra",
     "-Wconversion",
+    "-Werror=implicit-function-declaration",
     "-fno-common",
     "-ffunction-sections",
+    # The inner loops of the dsp kernels use every register; clang would keep one.
+    "-fomit-frame-pointer",
     "-fdata-sections",
     # A fused multiply-add rounds once where TFLite rounds twice.
     "-ffp-contract=off",
