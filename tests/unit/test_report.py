@@ -237,6 +237,19 @@ def test_kernels_are_named_without_their_operator() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ("arm-none-eabi-gcc (15:12.2.rel1-1) 12.2.1 20221205", "12.2.1"),
+        ("clang version 20.1.2 (https://example.org/llvm 0123abc)", "20.1.2"),
+        ("2.1.4", "2.1.4"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_versions_are_shown_as_numbers(told: str, number: str) -> None:
+    assert table.short_version(told) == number
+
+
+@pytest.mark.parametrize(
     ("count", "text"),
     [
         (None, "-"),

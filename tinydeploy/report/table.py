@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -50,10 +52,16 @@ def short_kernel(layer: Layer) -> str:
     return " ".join(part for part in name.split("_") if part)
 
 
+def short_version(version: str) -> str:
+    """The number in what a compiler says of itself: "12.2.1"."""
+    numbers = re.findall(r"(?<![\w:.-])\d+(?:\.\d+)+(?![\w.-])", version)
+    return numbers[0] if numbers else printable(version)
+
+
 def _title(report: Report) -> Text:
     built = [report.core, f"{report.engine} engine"]
     if report.toolchain:
-        built.append(f"{report.toolchain.name} {report.toolchain.version}")
+        built.append(f"{report.toolchain.name} {short_version(report.toolchain.version)}")
     title = Text(f"{printable(report.model.name)} on {report.board}", STRONG)
     return title.append(Text(f"\n{', '.join(built)}, for {report.optimize}", SOFT))
 
