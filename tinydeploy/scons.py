@@ -25,7 +25,14 @@ from typing import Any
 import filelock
 import SCons.CacheDir
 import SCons.Util
-from SCons.Script import Action, Builder, CScanner, Exit, GetOption, SConsignFile
+from SCons.Script import (
+    Action,
+    Builder,
+    CScanner,
+    Exit,
+    GetOption,
+    SConsignFile,
+)
 
 from . import build, steps
 from .build import BuildRequest
@@ -77,8 +84,7 @@ def tiny_firmware(env: Environment, **options: str) -> Node:
     return elf
 
 
-def size(target: list[Node], source: list[Node], env: Environment) -> int:
-    """An action on a firmware's node: prints what it takes of the board's memories."""
+def _size(target: list[Node], source: list[Node], env: Environment) -> int:
     del target, env
     from . import firmware
 
@@ -86,8 +92,7 @@ def size(target: list[Node], source: list[Node], env: Environment) -> int:
     return _guard(lambda: print(firmware.read(step.folder / steps.ELF, step.board).summary()))
 
 
-def verify(target: list[Node], source: list[Node], env: Environment) -> int:
-    """An action on a firmware's node: runs it and compares its answers with the model's."""
+def _verify(target: list[Node], source: list[Node], env: Environment) -> int:
     del target, env
     from . import pipeline
 
@@ -159,20 +164,19 @@ class _Declaration:
         self._env = env
         self._step = step
         self._journal = journal
-        self._writer = env.Clone()
-        self._writer.Decider(_text_differs)
 
     def path(self, path: str) -> str:
         """The path as SCons takes it: a dollar sign would be a variable."""
         return str(self._step.folder / path).replace("$", "$$")
 
     def text(self, path: str, text: str) -> Node:
-        """A file that holds a known text."""
-        digest = self._writer.Value(_key(text))
-        action = Action(_write, None)
-        node = self._writer.Command(self.path(path), digest, action)[0]
-        self._writer.NoCache(node)
+        """A file that holds a known text: written where it does not, whoever changed it."""
+        env, digest = self._env, self._env.Value(_key(text))
+        node = env.Command(self.path(path), digest, Action(_write, None))[0]
+        env.NoCache(node)
         self._attach(node, path).td_text = text
+        if not self._step.holds(path, text):
+            env.AlwaysBuild(node)
         return node
 
     def built(self, builder: Any, targets: list[str], sources: list[Node], key: str) -> list[Node]:
@@ -202,17 +206,6 @@ class _SharedCacheDir(SCons.CacheDir.CacheDir):  # type: ignore[misc]
         )
         folder = str(Path(self.path) / signature[: self.config["prefix_len"]].upper())
         return folder, str(Path(folder) / signature)
-
-
-def _text_differs(dependency: Node, target: Node, previous: Any, repository: Any = None) -> bool:
-    """Whether a generated file must be written: by what it holds, whoever wrote it."""
-    del dependency, previous, repository
-    attributes = target.attributes
-    try:
-        held: bytes = (attributes.td_steps.folder / attributes.td_path).read_bytes()
-    except OSError:
-        return True
-    return held != attributes.td_text.encode()
 
 
 def _write(target: list[Node], source: list[Node], env: Environment) -> int:
@@ -269,6 +262,12 @@ def _title(what: str) -> Callable[[list[Node], list[Node], Environment], str]:
         return f"{what} {path}"
 
     return title
+
+
+# Actions on a firmware's node, for an Alias: print what it takes of the board's memories; run it and
+# compare its answers with the model's.
+size = Action(_size, None)
+verify = Action(_verify, None)
 
 
 def _key(*parts: str) -> str:

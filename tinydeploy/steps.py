@@ -66,6 +66,13 @@ class Steps:
         flags += [f"-D{name}={value}" for name, value in sorted(self.module.defines.items())]
         return tuple(flags)
 
+    def holds(self, path: str, text: str) -> bool:
+        """Whether a file of the out folder has just this content."""
+        try:
+            return (self.folder / path).read_bytes() == text.encode()
+        except OSError:
+            return False
+
     def write(self, path: str, text: str) -> None:
         """Writes a file of the out folder.
 

@@ -69,7 +69,7 @@ class Zig:
         result = base.run(argv, link.folder, env)
         if result.returncode == 0 or "undefined symbol: __" not in result.stderr:
             return result
-        return base.run([*argv, self.runtime_library(core)], link.folder, env)
+        return base.run([*argv, str(self.runtime_library(core))], link.folder, env)
 
     def runtime_library(self, core: Core) -> Path:
         """Division, 64-bit and floating-point arithmetic that the core lacks (compiler-rt).
@@ -88,10 +88,9 @@ class Zig:
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             built = Path(folder) / "runtime.a"
-            argv = [self.program, "build-lib", source, *flags, "-fno-compiler-rt"]
-            result = base.run(
-                [*argv, f"-femit-bin={built}"], Path(folder), self.environment(Path(folder))
-            )
+            argv = [str(self.program), "build-lib", str(source), *flags]
+            argv += ["-fno-compiler-rt", f"-femit-bin={built}"]
+            result = base.run(argv, Path(folder), self.environment(Path(folder)))
             if result.returncode != 0:
                 reason = base.first_error(result.stderr)
                 raise RequestError(f"cannot build compiler-rt for {core.name}: {reason}")
