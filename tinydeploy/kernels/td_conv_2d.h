@@ -42,4 +42,8 @@ typedef struct {
  * scratch: 2 * patch bytes. */
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
+/* weights: [out_c, patch rounded up to 4], zeros behind the patch, 4-byte aligned. requant:
+ * [out_c] of td_record (td_simd.h). scratch: 9 bytes for each of patch rounded up to 4. */
+void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
+
 #endif

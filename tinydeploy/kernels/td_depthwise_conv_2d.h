@@ -41,4 +41,9 @@ typedef struct {
 void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                      void *scratch);
 
+/* in_c is out_c, a multiple of 4. weights: [out_c / 4, taps, 4], 4-byte aligned. requant: [out_c]
+ * of td_record (td_simd.h). scratch: 8 * taps + in_c bytes. */
+void td_s8_depthwise_conv_2d__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                                  void *scratch);
+
 #endif

@@ -1,5 +1,5 @@
 #include "td_lut.h"
-#include "td_simd.h"
+#include "td_bytes.h"
 
 void td_s8_clamp__dsp(const td_clamp *p, const void *in, void *out, void *scratch) {
   (void)scratch;
@@ -9,7 +9,7 @@ void td_s8_clamp__dsp(const td_clamp *p, const void *in, void *out, void *scratc
   int8_t *y = out;
   uint32_t n = p->count;
   for (; n >= 4; n -= 4) {
-    td_store_word(y, td_min_bytes(td_max_bytes(td_load_word(x), lows), highs));
+    td_store4(y, td_min_bytes(td_max_bytes(td_load4(x), lows), highs));
     x += 4;
     y += 4;
   }

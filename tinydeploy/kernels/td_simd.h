@@ -1,142 +1,123 @@
-/* The instructions that the `dsp` kernels are written in: one instruction of Armv7E-M each, and
- * the same meaning in portable C elsewhere, so that these kernels run and are sanitised on a host.
+/* The DSP extension's arithmetic: ACLE intrinsics where the core has it, portable C of the same
+ * meaning elsewhere, so that the dsp kernels run and are sanitised on any host.
  *
- * "Bytes" is a word of four int8, "halves" a word of two int16; element 0 is the least significant.
+ * A word holds four int8 (bytes 0 to 3) or two int16 (bottom, top); sums are modulo 2^32. The host
+ * must be little-endian, as the cores are.
  */
 #ifndef TD_SIMD_H
 #define TD_SIMD_H
 
 #include <stdint.h>
+#include <string.h>
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+#define TD_HAS_DSP 1
 #include <arm_acle.h>
-#define TD_SIMD_ARM 1
-#else
-#define TD_SIMD_ARM 0
 #endif
 
-/* Four bytes in memory, any alignment. */
-static inline uint32_t td_load_word(const int8_t *from) {
+/* Four bytes from any address; 32-bit loads of DSP cores need no alignment. */
+static inline uint32_t td_load4(const int8_t *from) {
   uint32_t word;
-  __builtin_memcpy(&word, from, sizeof word);
+  memcpy(&word, from, 4);
   return word;
 }
 
-static inline void td_store_word(int8_t *to, uint32_t word) {
-  __builtin_memcpy(to, &word, sizeof word);
+static inline void td_store4(int8_t *to, uint32_t word) { memcpy(to, &word, 4); }
+
+#ifdef TD_HAS_DSP
+
+/* int16 (byte 0, byte 2) */
+static inline uint32_t td_even_bytes(uint32_t word) { return (uint32_t)__sxtb16((int8x4_t)word); }
+
+/* int16 (byte 1, byte 3). In assembly: GCC does not merge the rotation. */
+static inline uint32_t td_odd_bytes(uint32_t word) {
+  uint32_t odd;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+  return odd;
 }
 
-/* Element 0 or 1 of halves, sign-extended. */
-static inline int32_t td_low_half(uint32_t halves) { return (int16_t)(halves & 0xffff); }
-static inline int32_t td_high_half(uint32_t halves) { return (int32_t)halves >> 16; }
-
-/* The low 16 bits of two values. */
-static inline uint32_t td_pack_halves(int32_t low, int32_t high) {
-  return ((uint32_t)low & 0xffff) | (uint32_t)high << 16;
+/* acc + bottom * bottom + top * top */
+static inline int32_t td_dot2(uint32_t a, uint32_t b, int32_t acc) {
+  return __smlad((int16x2_t)a, (int16x2_t)b, acc);
 }
 
-/* To the right, 0 < bits < 32. */
-static inline uint32_t td_rotate(uint32_t word, uint32_t bits) {
-  return (word >> bits) | (word << (32 - bits));
+/* acc + bottom * bottom; acc + top * top */
+static inline int32_t td_bottom(uint32_t a, uint32_t b, int32_t acc) {
+  return __smlabb((int32_t)a, (int32_t)b, acc);
+}
+static inline int32_t td_top(uint32_t a, uint32_t b, int32_t acc) {
+  return __smlatt((int32_t)a, (int32_t)b, acc);
 }
 
-/* halves[0] + bytes[0], halves[1] + bytes[2], both mod 2^16. Bytes 1 and 3: rotate by 8 first. */
-static inline uint32_t td_sxtab16(uint32_t halves, uint32_t bytes) {
-#if TD_SIMD_ARM
-  return (uint32_t)__sxtab16((int16x2_t)halves, (int8x4_t)bytes);
 #else
-  const int32_t low = td_low_half(halves) + (int8_t)(bytes & 0xff);
-  const int32_t high = td_high_half(halves) + (int8_t)(bytes >> 16 & 0xff);
-  return td_pack_halves(low, high);
+
+static inline uint32_t td_even_bytes(uint32_t word) {
+  const uint32_t low = (uint32_t)(int32_t)(int8_t)word;
+  const uint32_t high = (uint32_t)(int32_t)(int8_t)(word >> 16);
+  return (low & 0xffff) | high << 16;
+}
+
+static inline uint32_t td_odd_bytes(uint32_t word) { return td_even_bytes(word >> 8); }
+
+static inline int32_t td_bottom(uint32_t a, uint32_t b, int32_t acc) {
+  return (int32_t)((uint32_t)acc + (uint32_t)((int16_t)a * (int16_t)b));
+}
+
+static inline int32_t td_top(uint32_t a, uint32_t b, int32_t acc) {
+  return td_bottom(a >> 16, b >> 16, acc);
+}
+
+static inline int32_t td_dot2(uint32_t a, uint32_t b, int32_t acc) {
+  return td_top(a, b, td_bottom(a, b, acc));
+}
+
+#endif
+
+/* Requantisation in four instructions, of channels that shift right by r >= 1. A record holds
+ *     folded       the bias with the input's zero point: where the accumulator starts
+ *     multiplier   2 m - 2^32
+ *     scale        -2^(32 - r)
+ *     offset       the output's zero point
+ * and with `high` and `divide` of td_fixedpoint.h, for any accumulator a,
+ *     v = high(a, m)      = floor((a * (2 m - 2^32) + a * 2^32 + 2^31) / 2^32)
+ *     divide(v, r)        = floor((v - (v < 0) + 2^(r - 1)) / 2^r)
+ *     offset + divide(..) = floor((offset * 2^32 - (v - (v < 0)) * scale + 2^31) / 2^32).
+ */
+typedef struct {
+  int32_t folded, multiplier, scale, offset;
+} td_record;
+
+/* Saturated to int8. No intrinsic gives the two multiplications. */
+static inline int8_t td_finish(td_record r, int32_t acc) {
+#ifdef TD_HAS_DSP
+  int32_t v;
+  __asm__(
+      "smmlar %[v], %[acc], %[multiplier], %[acc]\n\t"
+      "add %[v], %[v], %[v], asr #31\n\t"
+      "smmlsr %[v], %[v], %[scale], %[offset]\n\t"
+      "ssat %[v], #8, %[v]"
+      : [v] "=&r"(v)
+      :
+      [acc] "r"(acc), [multiplier] "r"(r.multiplier), [scale] "r"(r.scale), [offset] "r"(r.offset));
+  return (int8_t)v;
+#else
+  const int64_t half = 1LL << 31;
+  int64_t v = ((int64_t)acc * r.multiplier + (int64_t)acc * (half * 2) + half) >> 32;
+  v += v < 0 ? -1 : 0;
+  v = (r.offset * (half * 2) - v * r.scale + half) >> 32;
+  return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 #endif
 }
 
-/* a[0] * b[0], a[1] * b[1] */
-static inline int32_t td_smulbb(uint32_t a, uint32_t b) { return td_low_half(a) * td_low_half(b); }
-static inline int32_t td_smultt(uint32_t a, uint32_t b) {
-  return td_high_half(a) * td_high_half(b);
-}
-
-/* sum + floor(factor * halves[0] / 2^16), and with halves[1]; the sum must not overflow. */
-static inline int32_t td_smlawb(int32_t factor, uint32_t halves, int32_t sum) {
-#if TD_SIMD_ARM
-  return __smlawb(factor, (int32_t)halves, sum);
-#else
-  return sum + (int32_t)((int64_t)factor * td_low_half(halves) >> 16);
-#endif
-}
-
-static inline int32_t td_smlawt(int32_t factor, uint32_t halves, int32_t sum) {
-#if TD_SIMD_ARM
-  return __smlawt(factor, (int32_t)halves, sum);
-#else
-  return sum + (int32_t)((int64_t)factor * td_high_half(halves) >> 16);
-#endif
-}
-
-/* sum + floor(a * b / 2^32); the sum must not overflow. */
-static inline int32_t td_smmla(int32_t a, int32_t b, int32_t sum) {
-  return sum + (int32_t)((int64_t)a * b >> 32);
-}
-
-/* Both halves, neither below -128 nor above 127. GCC's own macro converts carelessly. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-static inline uint32_t td_saturate_halves(uint32_t halves) {
-#if TD_SIMD_ARM
-  return (uint32_t)__ssat16((int16x2_t)halves, 8);
-#else
-  const int32_t low = td_low_half(halves), high = td_high_half(halves);
-  return td_pack_halves(low < -128  ? -128
-                        : low > 127 ? 127
-                                    : low,
-                        high < -128  ? -128
-                        : high > 127 ? 127
-                                     : high);
-#endif
-}
-#pragma GCC diagnostic pop
-
-#if !TD_SIMD_ARM
-/* 0xff in each byte where a >= b, as int8. */
-static inline uint32_t td_bytes_not_below(uint32_t a, uint32_t b) {
-  uint32_t mask = 0;
-  for (uint32_t bit = 0; bit < 32; bit += 8) {
-    if ((int8_t)(a >> bit & 0xff) >= (int8_t)(b >> bit & 0xff)) mask |= 0xffu << bit;
+/* In place: each of `count` bytes not below `low` and not above `high`. */
+static inline void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
+  if (low <= -128 && high >= 127) return;
+  for (const int8_t *end = data + count; data != end; ++data) {
+    int32_t v = *data;
+    if (v < low) v = low;
+    if (v > high) v = high;
+    *data = (int8_t)v;
   }
-  return mask;
-}
-#endif
-
-/* Byte by byte, the larger and the smaller: two instructions. */
-static inline uint32_t td_max_bytes(uint32_t a, uint32_t b) {
-#if TD_SIMD_ARM
-  (void)__ssub8((int8x4_t)a, (int8x4_t)b);
-  return (uint32_t)__sel((uint8x4_t)a, (uint8x4_t)b);
-#else
-  const uint32_t mask = td_bytes_not_below(a, b);
-  return (a & mask) | (b & ~mask);
-#endif
-}
-
-static inline uint32_t td_min_bytes(uint32_t a, uint32_t b) {
-#if TD_SIMD_ARM
-  (void)__ssub8((int8x4_t)a, (int8x4_t)b);
-  return (uint32_t)__sel((uint8x4_t)b, (uint8x4_t)a);
-#else
-  const uint32_t mask = td_bytes_not_below(a, b);
-  return (b & mask) | (a & ~mask);
-#endif
-}
-
-/* Four bytes of a value. */
-static inline uint32_t td_repeat_byte(int32_t value) {
-  return (uint32_t)(value & 0xff) * 0x01010101u;
-}
-
-/* Bytes 0 and 2 from the low bytes of `even`'s halves, 1 and 3 from those of `odd`. */
-static inline uint32_t td_pack_bytes(uint32_t even, uint32_t odd) {
-  return (even & 0x00ff00ffu) | (odd & 0x00ff00ffu) << 8;
 }
 
 #endif

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
@@ -19,6 +20,7 @@ from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
     Axis,
     Requantization,
+    ceil_to,
     channel_multipliers,
     check_bias,
     fold,
@@ -118,15 +120,16 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
     return (p.requant.apply(sums),)
 
 
-def _pack(params: Params, kernel: Kernel, folded_weights: Array) -> Constant:
-    """The weights in the order of the kernel's inner loop."""
-    del kernel
-    return Constant("weights", folded_weights.reshape(params.out_c, -1), align=1)
+def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
+    """[out_c, patch], the patch rounded up to fours for the dsp kernel."""
+    patch = params.patch if kernel.isa is Isa.SCALAR else ceil_to(params.patch, 4)
+    rows = np.zeros((params.out_c, patch), np.int8)
+    rows[:, : params.patch] = weights.reshape(params.out_c, -1)
+    return Constant("weights", rows, align=1 if kernel.isa is Isa.SCALAR else 4)
 
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
-    del kernel
-    return 2 * params.patch
+    return 2 * params.patch if kernel.isa is Isa.SCALAR else 9 * ceil_to(params.patch, 4)
 
 
 def call(
@@ -188,5 +191,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     return call(node.params, node, kernel, weights.data, bias)
 
 
+DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast)
 SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR)
-KERNELS = (SCALAR,)
+KERNELS = (DSP, SCALAR)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
-from ..graph import Array, DType, Tensor
+from ..graph import Array, DType
 from ..plan.plan import Constant
 from ..tflite.schema import Padding
 from .base import OperatorView
@@ -23,8 +24,6 @@ from .checks import integers, positive
 
 # Of a stride, a dilation or a padded size, so that no position overflows 32 bits in C.
 _LARGEST = 1 << 24
-# Marks a multiplier of zero in a fast record: any in [2**30, 2**31) does, see `Requantization`.
-_HALF = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -76,35 +75,38 @@ class Requantization:
 
     Attributes:
         multipliers, shifts: As `quantize_multiplier` gives them.
-        bounds: The largest magnitude that the exact accumulator can reach.
+        lowest, highest: The range of the exact accumulator over all inputs.
         in_zero_point, out_zero_point: Of input and output.
         low, high: The stored range that the fused activation leaves.
     """
 
     multipliers: tuple[int, ...]
     shifts: tuple[int, ...]
-    bounds: tuple[int, ...]
+    lowest: tuple[int, ...]
+    highest: tuple[int, ...]
     in_zero_point: int
     out_zero_point: int
     low: int
     high: int
 
+    @cached_property
+    def fixed(self) -> NDArray[np.bool_]:
+        """Which channels have the same output whatever the input: dead ones, saturated ones.
+
+        An output rises with its accumulator as long as neither leaves 32 bits, so it is enough to
+        look at both ends.
+        """
+        lowest, highest = np.array(self.lowest), np.array(self.highest)
+        left = np.maximum(self.shifts, 0)
+        limit = np.int64(1) << (31 - left)
+        exact = (-limit <= lowest) & (highest < limit)
+        same: NDArray[np.bool_] = exact & (self.apply(lowest) == self.apply(highest))
+        return same
+
     @property
     def fast(self) -> bool:
-        """Whether every channel fits the record of `fast_records`: see td_simd.h.
-
-        It shifts right by at least one, and no sum before that shift leaves 32 bits.
-        """
-        return all(
-            multiplier == 0 or (shift < 0 and bound + 1 + abs(self._rounding(-shift)) < 1 << 31)
-            for multiplier, shift, bound in zip(
-                self.multipliers, self.shifts, self.bounds, strict=True
-            )
-        )
-
-    def _rounding(self, right: int) -> int:
-        """Half a unit and the output's zero point, before the shift."""
-        return (1 << right >> 1) + (self.out_zero_point << right)
+        """Whether `fast_records` can say it: every channel shifts right, or is fixed."""
+        return bool(np.all(self.fixed | (np.array(self.shifts) < 0)))
 
     def apply(self, accumulators: Array) -> Array:
         """int8 outputs of exact integer sums [..., channels]."""
@@ -114,16 +116,38 @@ class Requantization:
         return np.minimum(np.maximum(moved, self.low), self.high).astype(np.int8)
 
     def records(self, folded: NDArray[np.int64]) -> Constant:
-        """int32 [channels, 3] of folded, multiplier, shift: for kernels that take every shift."""
-        table = np.stack([folded, self.multipliers, self.shifts], axis=1)
+        """int32 [channels, 3] of folded, multiplier, shift: for kernels that take every shift.
+
+        The weights of fixed channels are 0, so `folded` is all that comes: it is then what the
+        output is above its zero point, scaled by 1.
+        """
+        value = self.apply(np.array(self.lowest)).astype(np.int64) - self.out_zero_point
+        table = np.stack(
+            [
+                np.where(self.fixed, value, folded),
+                np.where(self.fixed, 1 << 30, self.multipliers),
+                np.where(self.fixed, 1, self.shifts),
+            ],
+            axis=1,
+        )
         return Constant("requant", table.astype(np.int32))
 
     def fast_records(self, folded: NDArray[np.int64]) -> Constant:
-        """int32 [channels, 4] of folded, multiplier, rounding, shift: see td_simd.h."""
-        right = [-shift or 1 for shift in self.shifts]
-        doubled = [2 * (m or _HALF) - (1 << 32) for m in self.multipliers]
-        rounding = [self._rounding(r) for r in right]
-        table = np.stack([folded, doubled, rounding, right], axis=1)
+        """int32 [channels, 4] of folded, multiplier, scale, offset: `td_record` of td_simd.h.
+
+        The weights of fixed channels are 0, and so is `folded`: the output is the offset.
+        """
+        value = self.apply(np.array(self.lowest)).astype(np.int64)
+        right = np.where(self.fixed, 1, -np.array(self.shifts))
+        table = np.stack(
+            [
+                np.where(self.fixed, 0, folded),
+                np.where(self.fixed, 0, 2 * np.array(self.multipliers) - (1 << 32)),
+                -(np.int64(1) << (32 - right)),
+                np.where(self.fixed, value, self.out_zero_point),
+            ],
+            axis=1,
+        )
         return Constant("requant", table.astype(np.int32), align=8)
 
 
@@ -141,13 +165,17 @@ def parse_requantization(
         multipliers: (multiplier, shift) of each channel.
     """
     zero_point = view.per_tensor(view.input(0))[1]
-    bias = bias_values(view.optional(2, DType.INT32), len(weights))
-    reach = max(127 - zero_point, zero_point + 128)
-    bounds = np.abs(weights).sum(axis=1) * reach + np.abs(bias)
+    bias = view.optional(2, DType.INT32)
+    start = np.array([0] * len(weights) if bias is None else integers(bias), dtype=np.int64)
+    positive_sum = np.maximum(weights, 0).sum(axis=1)
+    negative_sum = np.minimum(weights, 0).sum(axis=1)
+    # Inputs run from `least` to `most` above their zero point; `least` is not above 0.
+    least, most = -128 - zero_point, 127 - zero_point
     return Requantization(
         multipliers=tuple(m for m, _ in multipliers),
         shifts=tuple(s for _, s in multipliers),
-        bounds=tuple(int(b) for b in bounds),
+        lowest=tuple((start + positive_sum * least + negative_sum * most).tolist()),
+        highest=tuple((start + positive_sum * most + negative_sum * least).tolist()),
         in_zero_point=zero_point,
         out_zero_point=view.per_tensor(view.output(0))[1],
         low=limits[0],
@@ -181,26 +209,19 @@ def check_bias(view: OperatorView, channels: int) -> None:
         view.fail(f"the bias has {bias.elements} elements, needed are {channels}")
 
 
-def bias_values(bias: Tensor | None, channels: int) -> NDArray[np.int64]:
-    values = [0] * channels if bias is None else integers(bias)
-    return np.array(values, dtype=np.int64)
-
-
 def fold(
     requant: Requantization, weights: NDArray[np.int64], bias: Array | None
-) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(weights [channels, ...], bias with the input's zero point folded in), as kernels want them.
 
-    A channel whose multiplier is 0 has weights and bias of 0: its output is the zero point without
-    a special case. Folded biases wrap as the accumulators do.
+    Fixed channels have weights of 0. Folded biases wrap as the accumulators do.
     """
     channels = len(weights)
-    alive = np.array(requant.multipliers) != 0
-    kept = np.where(alive.reshape(-1, *[1] * (weights.ndim - 1)), weights, 0)
+    fixed = requant.fixed.reshape(-1, *[1] * (weights.ndim - 1))
+    kept = np.where(fixed, 0, weights)
     given = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
-    sums = kept.reshape(channels, -1).sum(axis=1)
-    folded = np.where(alive, given, 0) - requant.in_zero_point * sums
-    return kept.astype(np.int8), folded.astype(np.int32).astype(np.int64)
+    folded = given - requant.in_zero_point * kept.reshape(channels, -1).sum(axis=1)
+    return kept, folded.astype(np.int32).astype(np.int64)
 
 
 def ceil_to(value: int, unit: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
@@ -139,8 +140,10 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         "out_zero_point": p.requant.out_zero_point,
         "low": p.requant.low,
         "high": p.requant.high,
-        "weights": Constant("weights", np.moveaxis(kept, 0, 2).reshape(p.taps, p.out_c), align=1),
-        "requant": p.requant.records(folded),
+        "weights": _pack(p, kernel, kept),
+        "requant": p.requant.records(folded)
+        if kernel.isa is Isa.SCALAR
+        else p.requant.fast_records(folded),
     }
     return KernelCall(
         layer=node.index,
@@ -156,5 +159,19 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     )
 
 
+def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
+    """[taps, out_c], or [out_c / 4, taps, 4] for the dsp kernel; from [out_c, taps]."""
+    rows = weights.astype(np.int8).reshape(params.out_c, params.taps)
+    if kernel.isa is Isa.SCALAR:
+        return Constant("weights", rows.T, align=1)
+    quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
+    return Constant("weights", quads, align=4)
+
+
+def _by_fours(params: Params) -> bool:
+    return params.in_c == params.out_c and params.in_c % 4 == 0 and params.requant.fast
+
+
+DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR)
-KERNELS = (SCALAR,)
+KERNELS = (DSP, SCALAR)

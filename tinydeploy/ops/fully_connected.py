@@ -118,20 +118,19 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     assert weights is not None
     assert weights.data is not None
     bias = rest[0].data if rest and rest[0] is not None else None
-    kept, folded = fold(p.requant, weights.data.astype(np.int64), bias)
-    # The zero point's share, which `fold` knows nothing of; a dead channel keeps none of it.
-    alive = np.array(p.requant.multipliers) != 0
-    share = p.requant.in_zero_point * p.weights_zero_point * p.in_depth
+    kept, folded = fold(p.requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
+    stored = (kept + p.weights_zero_point).astype(np.int8)
+    dsp = kernel.isa is Isa.DSP
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
         "in_depth": p.in_depth,
         "out_depth": p.out_depth,
-        "weights_zero_point": p.weights_zero_point if alive.any() else 0,
+        "weights_zero_point": p.weights_zero_point,
         "out_zero_point": p.requant.out_zero_point,
         "low": p.requant.low,
         "high": p.requant.high,
-        "weights": _pack(kept),
-        "requant": p.requant.records(np.where(alive, folded + share, 0)),
+        "weights": _pack(stored, 4 if dsp else 1),
+        "requant": p.requant.fast_records(folded) if dsp else p.requant.records(folded),
     }
     return KernelCall(
         layer=node.index,
@@ -142,17 +141,20 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
+        scratch_bytes=12 * (ceil_to(p.in_depth, 4) // 4) if dsp else 0,
         macs=p.macs,
     )
 
 
-def _pack(weights: Array) -> Constant:
-    """[ceil(out_depth / 4), in_depth, 4]: four channels side by side."""
+def _pack(weights: Array, run: int) -> Constant:
+    """[ceil(out_depth / 4), ceil(in_depth / run), 4, run]: four channels take turns."""
     channels, depth = weights.shape
-    padded = np.zeros((ceil_to(channels, 4), depth), np.int8)
-    padded[:channels] = weights
-    return Constant("weights", padded.reshape(-1, 4, depth).transpose(0, 2, 1), align=4)
+    padded = np.zeros((ceil_to(channels, 4), ceil_to(depth, run)), np.int8)
+    padded[:channels, :depth] = weights
+    blocks = padded.reshape(ceil_to(channels, 4) // 4, 4, -1, run)
+    return Constant("weights", blocks.transpose(0, 2, 1, 3), align=4)
 
 
+DSP = Kernel("td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast)
 SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR)
-KERNELS = (SCALAR,)
+KERNELS = (DSP, SCALAR)
