@@ -38,12 +38,14 @@ class Params:
 
     Attributes:
         weights_zero_point: 0 unless the weights have a single scale.
+        out_shape: The output's, of any rank.
     """
 
     batches: int
     in_depth: int
     out_depth: int
     weights_zero_point: int
+    out_shape: tuple[int, ...]
     requant: Requantization
 
     @property
@@ -75,7 +77,7 @@ def parse(view: OperatorView) -> Params:
         fused_limits(view, slot.FUSED_ACTIVATION, output),
         multipliers,
     )
-    return Params(batches, in_depth, out_depth, zero_point, requant)
+    return Params(batches, in_depth, out_depth, zero_point, output.shape, requant)
 
 
 def _multipliers(view: OperatorView, channels: int) -> tuple[list[tuple[int, int]], int]:
@@ -109,7 +111,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
     sums = centred @ (weights.astype(np.float64) - p.weights_zero_point).T
     if bias is not None:
         sums += bias.reshape(-1)
-    return (p.requant.apply(sums),)
+    return (p.requant.apply(sums).reshape(p.out_shape),)
 
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:

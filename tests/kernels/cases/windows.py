@@ -66,11 +66,11 @@ class Layer:
     """Input, weights, bias and output of a layer with weights, quantised.
 
     Attributes:
-        inputs: Input, weights, and a bias or None.
+        inputs: Input, weights, and a bias, None or nothing.
         text: Scales and what else a failing test should print.
     """
 
-    inputs: tuple[Tensor, Tensor, Tensor | None]
+    inputs: tuple[Tensor | None, ...]
     output: Tensor
     activation: int
     text: str
@@ -82,6 +82,8 @@ def layer(
     shapes: tuple[Sequence[int], Sequence[int], Sequence[int]],
     channel_axis: int,
     weights_zero_points: st.SearchStrategy[int] = st.just(0),  # noqa: B008
+    *,
+    absent_bias: bool = True,
 ) -> Layer:
     """A layer with weights.
 
@@ -89,6 +91,7 @@ def layer(
         shapes: Of input, weights and output.
         channel_axis: The dimension of the weights that per-channel scales run along.
         weights_zero_points: For weights of one scale.
+        absent_bias: A bias may be there and absent (-1), not only left out.
     """
     in_shape, weights_shape, out_shape = shapes
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -103,11 +106,12 @@ def layer(
     weight_scales = (2**exponents * out_scale / in_scale).astype(np.float32)
     zero = 0 if per_channel else draw(weights_zero_points)
     weights = rng.integers(-128, 128, weights_shape).astype(np.int8)
-    bias = None
+    bias: tuple[Tensor | None, ...] = draw(st.sampled_from(((), (None,)))) if absent_bias else ()
     if draw(st.booleans()):
         size = draw(st.sampled_from((10.0, 1000.0, 1e5)))
         bias_scales = [float(np.float32(in_scale * s)) for s in weight_scales]
-        bias = constant(np.rint(rng.normal(0, size, channels)).astype(np.int32), bias_scales)
+        values = np.rint(rng.normal(0, size, channels)).astype(np.int32)
+        bias = (constant(values, bias_scales),)
     activation = draw(activations)
     scale_list = [float(s) for s in weight_scales]
     return Layer(
@@ -116,7 +120,7 @@ def layer(
             constant(
                 weights, scale_list, [zero] * len(scale_list), channel_axis if per_channel else 0
             ),
-            bias,
+            *bias,
         ),
         output=Tensor(tuple(out_shape), scales=(out_scale,), zero_points=(out_zero,)),
         activation=activation,
@@ -124,6 +128,6 @@ def layer(
             f"{list(in_shape)} * {list(weights_shape)} -> {list(out_shape)} in=({in_scale}, "
             f"{in_zero}) out=({out_scale}, {out_zero}) {kind} multipliers, "
             f"{'per channel' if per_channel else f'per tensor from {zero}'}, "
-            f"{'bias' if bias else 'no bias'}, activation {activation}"
+            f"bias {[b and b.data for b in bias]}, activation {activation}"
         ),
     )
