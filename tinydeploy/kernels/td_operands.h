@@ -1,9 +1,7 @@
 /* How ADD, SUB and MUL walk over two int8 operands that broadcast against each other.
  *
  * The output is written from its first element to its last, a row at a time. In a row an operand
- * runs along (step 1) or stays (step 0). Around the rows are `loop_count` loops, innermost first;
- * each is three numbers in `loops`: its extent, and the elements by which operand 0 and operand 1
- * go on when it takes its next turn and the loops inside it start again.
+ * runs along (step 1) or stays (step 0). Around the rows are loops that move both operands.
  */
 #ifndef TD_OPERANDS_H
 #define TD_OPERANDS_H
@@ -11,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TD_OPERANDS_LOOPS = 5 };
+#include "td_loops.h"
 
 typedef struct {
   int32_t row;            /* elements in a row, at least 1 */
   int32_t step0, step1;   /* 0 or 1 */
-  int32_t loop_count;     /* at most TD_OPERANDS_LOOPS */
-  const int32_t *loops;   /* [loop_count][3]; NULL where there is none */
+  int32_t loop_count;     /* at most TD_LOOPS_MOST */
+  const int32_t *loops;   /* [loop_count][3], see td_loops.h; NULL where there is none */
   const int8_t *constant; /* operand 1 where it is a constant, else NULL */
 } td_operands;
 
@@ -30,15 +28,14 @@ static inline void td_operands_all(const td_operands *p, const void *params,
                                    const void *const *inputs, int8_t *out, td_operands_row *row) {
   const int8_t *a = inputs[0];
   const int8_t *b = p->constant != NULL ? p->constant : inputs[1];
-  int32_t turns[TD_OPERANDS_LOOPS] = {0};
+  int32_t turns[TD_LOOPS_MOST] = {0};
   for (;;) {
     row(params, a, b, out);
     out += p->row;
-    int32_t i = 0;
-    while (i < p->loop_count && ++turns[i] == p->loops[3 * i]) turns[i++] = 0;
-    if (i == p->loop_count) return;
-    a += p->loops[3 * i + 1];
-    b += p->loops[3 * i + 2];
+    const int32_t *moves = td_loops_next(p->loops, p->loop_count, 3, turns);
+    if (moves == NULL) return;
+    a += moves[1];
+    b += moves[2];
   }
 }
 

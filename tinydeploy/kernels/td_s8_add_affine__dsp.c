@@ -1,5 +1,5 @@
 #include "td_add.h"
-#include "td_simd.h"
+#include "td_bytes.h"
 
 static inline int8_t finish(const td_add_affine *p, int32_t sum) {
   int32_t value = sum >> p->shift;
@@ -17,8 +17,8 @@ static void add_row(const void *params, const int8_t *a, const int8_t *b, int8_t
   const uint32_t upper = 0xff00ff00u;
   int32_t left = p->operands.row;
   for (; left >= 4; left -= 4) {
-    const uint32_t a_bytes = td_load_word(a);
-    const uint32_t b_bytes = td_load_word(b);
+    const uint32_t a_bytes = td_load4(a);
+    const uint32_t b_bytes = td_load4(b);
     const uint32_t a_even = a_bytes << 8 & upper, a_odd = a_bytes & upper;
     const uint32_t b_even = b_bytes << 8 & upper, b_odd = b_bytes & upper;
     const int32_t s0 = td_smlawb(multiplier1, b_even, td_smlawb(multiplier0, a_even, offset));
@@ -28,7 +28,7 @@ static void add_row(const void *params, const int8_t *a, const int8_t *b, int8_t
     const uint32_t even = td_pack_halves(s0 >> shift, s2 >> shift);
     const uint32_t odd = td_pack_halves(s1 >> shift, s3 >> shift);
     const uint32_t bytes = td_pack_bytes(td_saturate_halves(even), td_saturate_halves(odd));
-    td_store_word(out, td_min_bytes(td_max_bytes(bytes, low), high));
+    td_store4(out, td_min_bytes(td_max_bytes(bytes, low), high));
     a += 4;
     b += 4;
     out += 4;

@@ -1,5 +1,5 @@
 #include "td_pool.h"
-#include "td_simd.h"
+#include "td_bytes.h"
 
 static void max_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
   const uint32_t low = td_repeat_byte(p->low);
@@ -10,12 +10,12 @@ static void max_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
     for (int32_t y = 0; y < w->rows; ++y) {
       const int8_t *pixel = w->first + y * w->row_bytes + c;
       for (int32_t x = w->columns;;) {
-        largest = td_max_bytes(largest, td_load_word(pixel));
+        largest = td_max_bytes(largest, td_load4(pixel));
         if (--x == 0) break;
         pixel += p->channels;
       }
     }
-    td_store_word(out + c, td_min_bytes(largest, high));
+    td_store4(out + c, td_min_bytes(largest, high));
   }
   for (; c < p->channels; ++c) {
     int32_t largest = INT8_MIN;

@@ -1,5 +1,5 @@
 #include "td_mul.h"
-#include "td_simd.h"
+#include "td_bytes.h"
 
 static inline int32_t scale(const td_mul_affine *p, int32_t product) {
   return td_smmla(product * (1 << 15), p->multiplier, p->offset) >> p->shift;
@@ -12,8 +12,8 @@ static void mul_row(const void *params, const int8_t *a, const int8_t *b, int8_t
   const uint32_t low = td_repeat_byte(p->low), high = td_repeat_byte(p->high);
   int32_t left = p->operands.row;
   for (; left >= 4; left -= 4) {
-    const uint32_t a_bytes = td_load_word(a);
-    const uint32_t b_bytes = td_load_word(b);
+    const uint32_t a_bytes = td_load4(a);
+    const uint32_t b_bytes = td_load4(b);
     const uint32_t a_even = td_sxtab16(minus0, a_bytes);
     const uint32_t b_even = td_sxtab16(minus1, b_bytes);
     const uint32_t a_odd = td_sxtab16(minus0, td_rotate(a_bytes, 8));
@@ -23,7 +23,7 @@ static void mul_row(const void *params, const int8_t *a, const int8_t *b, int8_t
     const uint32_t odd =
         td_pack_halves(scale(p, td_smulbb(a_odd, b_odd)), scale(p, td_smultt(a_odd, b_odd)));
     const uint32_t bytes = td_pack_bytes(td_saturate_halves(even), td_saturate_halves(odd));
-    td_store_word(out, td_min_bytes(td_max_bytes(bytes, low), high));
+    td_store4(out, td_min_bytes(td_max_bytes(bytes, low), high));
     a += 4;
     b += 4;
     out += 4;

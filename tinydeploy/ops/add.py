@@ -179,7 +179,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001
     p: Params = node.params
-    if kernel.name == KERNELS[0].name:
+    if kernel.isa is Isa.DSP:
         assert p.affine is not None
         return binary.lower(
             node,

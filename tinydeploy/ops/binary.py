@@ -14,28 +14,13 @@ from numpy.typing import NDArray
 
 from ..graph import Array, DType, Node
 from ..plan.plan import Constant, FieldValue, Kernel, KernelCall
+from . import loops
 from .base import OperatorView
-
-# As many dimensions as TFLite Micro's shapes have.
-LARGEST_RANK = 6
+from .loops import Loop
 
 # An operator's output for every pair of int8 operands: integers [256, 256], counted from -128.
 PairTable = NDArray[np.int64]
 INT8_VALUES: NDArray[np.int64] = np.arange(-128, 128, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Loop:
-    """A loop around the rows.
-
-    Attributes:
-        extent: How often it runs.
-        advance: For each operand, the elements to go on by when this loop takes its next turn
-            and all the loops inside it start again.
-    """
-
-    extent: int
-    advance: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +30,14 @@ class Operands:
     Attributes:
         row: Length of the innermost loop; the output runs through it by 1.
         steps: For each operand, 1 if it runs along the row, 0 if it stays.
-        loops: Around the rows, innermost first.
+        around: The loops around the rows, innermost first.
         constant: int8 elements of the second operand where it is a constant. A constant first
             operand has changed places with the second: `swapped`.
     """
 
     row: int
     steps: tuple[int, int]
-    loops: tuple[Loop, ...]
+    around: tuple[Loop, ...]
     constant: Array | None
     swapped: bool
     whole: tuple[bool, bool]
@@ -64,15 +49,13 @@ class Operands:
         return self.steps == (1, 1)
 
     def fields(self) -> dict[str, FieldValue]:
-        loops = [(loop.extent, *loop.advance) for loop in self.loops]
-        table = np.array(loops, np.int32) if loops else None
         constant = self.constant
         return {
             "operands.row": self.row,
             "operands.step0": self.steps[0],
             "operands.step1": self.steps[1],
-            "operands.loop_count": len(loops),
-            "operands.loops": None if table is None else Constant("loops", table),
+            "operands.loop_count": len(self.around),
+            "operands.loops": loops.table(self.around),
             "operands.constant": None if constant is None else Constant("operand", constant),
         }
 
@@ -86,8 +69,8 @@ def parse_operands(view: OperatorView) -> Operands:
     if first.is_constant and second.is_constant:
         view.fail("both inputs are constants, supported is at most one")
     rank = max(len(first.shape), len(second.shape))
-    if rank > LARGEST_RANK:
-        view.fail(f"has {rank} dimensions, supported are up to {LARGEST_RANK}")
+    if rank > loops.LARGEST_RANK:
+        view.fail(f"has {rank} dimensions, supported are up to {loops.LARGEST_RANK}")
     try:
         shape = np.broadcast_shapes(first.shape, second.shape)
     except ValueError:
@@ -97,12 +80,11 @@ def parse_operands(view: OperatorView) -> Operands:
         view.fail(f"output has shape {list(output.shape)}, its inputs make {list(shape)}")
     swapped = first.is_constant
     operands = (second, first) if swapped else (first, second)
-    loops = _loops(shape, *(_extended(t.shape, rank) for t in operands))
-    innermost = loops[0]
+    innermost, *around = _loops(shape, *(_extended(t.shape, rank) for t in operands))
     return Operands(
         row=innermost.extent,
-        steps=innermost.advance,
-        loops=_chained(loops),
+        steps=(innermost.steps[0], innermost.steps[1]),
+        around=tuple(around),
         constant=operands[1].data,
         swapped=swapped,
         whole=(operands[0].elements == output.elements, operands[1].elements == output.elements),
@@ -113,34 +95,12 @@ def _extended(shape: Sequence[int], rank: int) -> tuple[int, ...]:
     return (1,) * (rank - len(shape)) + tuple(shape)
 
 
-def _loops(shape: Sequence[int], first: Sequence[int], second: Sequence[int]) -> tuple[Loop, ...]:
-    """The fewest nested loops, innermost first, each with its operands' strides."""
-    loops: list[Loop] = []
-    dense = (1, 1)
-    for extent, a, b in zip(reversed(shape), reversed(first), reversed(second), strict=True):
-        strides = (dense[0] if a != 1 else 0, dense[1] if b != 1 else 0)
-        dense = (dense[0] * a, dense[1] * b)
-        if extent == 1:
-            continue
-        if loops:
-            inner = loops[-1]
-            continued = tuple(inner.extent * s for s in inner.advance)
-            if strides == continued:
-                loops[-1] = Loop(inner.extent * extent, inner.advance)
-                continue
-        loops.append(Loop(extent, strides))
-    return tuple(loops) or (Loop(1, (1, 1)),)
-
-
-def _chained(loops: Sequence[Loop]) -> tuple[Loop, ...]:
-    """The loops around the innermost, their strides less what the loops inside have advanced."""
-    chained = []
-    behind = [0, 0]
-    for loop in loops[1:]:
-        advance = (loop.advance[0] - behind[0], loop.advance[1] - behind[1])
-        chained.append(Loop(loop.extent, advance))
-        behind = [b + (loop.extent - 1) * s for b, s in zip(behind, loop.advance, strict=True)]
-    return tuple(chained)
+def _loops(shape: Sequence[int], *operands: Sequence[int]) -> tuple[Loop, ...]:
+    moves = [
+        [0 if extent == 1 else stride for extent, stride in zip(o, loops.strides(o), strict=True)]
+        for o in operands
+    ]
+    return loops.nest(shape, moves) or (Loop(1, (1, 1)),)
 
 
 def constant_offset(

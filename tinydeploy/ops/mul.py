@@ -112,7 +112,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001
     p: Params = node.params
     fields = {"zero0": p.zero0, "zero1": p.zero1}
-    if kernel.name == KERNELS[0].name:
+    if kernel.isa is Isa.DSP:
         assert p.affine is not None
         fields |= vars(p.affine)
         struct = "td_mul_affine"

@@ -1,60 +1,68 @@
-"""The cases of ADD, SUB and MUL: operands that broadcast, one of which may be a constant."""
+"""What the cases of ADD, SUB and MUL share."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import (
-    Case,
-    activations,
-    activations_shape,
-    quantized,
-    scales,
-    seeds,
-    zero_points,
-)
+from tests.kernels.case import Case, activations, quantized, scales, seeds, zero_points
 from tinydeploy.tflite.writer import Tensor, constant, int8, single_operator
 
-
-@st.composite
-def shapes(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two shapes that broadcast: equal ones, ones of length 1, of lower rank, a single element."""
-    full = draw(activations_shape())
-    return draw(_shrunk(full)), draw(_shrunk(full))
+# The fused activation's slot in the options of all three.
+_ACTIVATION = 0
 
 
 @st.composite
-def _shrunk(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[int, ...]:
-    how = draw(st.sampled_from(("full", "full", "ones", "lower", "single")))
-    if how == "ones":
-        return tuple(draw(st.sampled_from((1, size))) for size in shape)
-    if how == "lower":
-        return shape[draw(st.integers(0, len(shape) - 1)) :]
-    return (1,) if how == "single" else shape
+def _shapes(draw: st.DrawFn) -> list[tuple[int, ...]]:
+    """Two shapes that broadcast, often equal."""
+    rank = draw(st.integers(0, 6))
+    shape = draw(st.lists(st.integers(1, 5), min_size=rank, max_size=rank))
+    if shape:
+        shape[-1] = draw(st.integers(1, 20))
+    while math.prod(shape) > 400:
+        shape[shape.index(max(shape))] = 2
+    kind = draw(st.sampled_from(("equal", "first", "second", "both", "channels")))
+    shapes = []
+    for name in ("first", "second"):
+        one = list(shape)
+        if kind in (name, "both"):
+            one = [1 if draw(st.booleans()) else n for n in one]
+        if kind == "channels" and name == "second":
+            one = one[-1:]
+        while one and one[0] == 1 and draw(st.booleans()):
+            one.pop(0)
+        shapes.append(tuple(one))
+    return shapes
 
 
 @st.composite
-def binary_case(draw: st.DrawFn, operator: str, activation_slot: int) -> Case:
-    both = draw(shapes())
-    result = np.broadcast_shapes(*both)
-    how = draw(st.sampled_from(("computed", "computed", "first", "second", "same")))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    inputs: list[Tensor] = []
-    for position, shape in enumerate(both):
-        scale, zero_point = draw(scales(2**-7, 2**3)), draw(zero_points)
-        if how == ("first", "second")[position]:
-            data = rng.integers(-128, 128, shape).astype(np.int8)
-            inputs.append(constant(data, [scale], [zero_point]))
-        else:
-            inputs.append(quantized(shape, scale, zero_point))
-    if how == "same":
-        inputs = [inputs[0], inputs[0]]
-        result = both[0]
-    output = quantized(result, draw(scales(2**-7, 2**3)), draw(zero_points))
+def binary_case(draw: st.DrawFn, operator: str, spread: float, out: tuple[float, float]) -> Case:
+    """Args:
+    spread: By how much the inputs' scales differ at most, as a factor.
+    out: The smallest and the largest scale of the output; the inputs' are around 1.
+    """
+    shapes = draw(_shapes())
+    near = scales(1 / math.sqrt(spread), math.sqrt(spread))
+    quantization = [(draw(near), draw(zero_points)) for _ in shapes]
+    result = draw(scales(*out)), draw(zero_points)
+    seed = draw(seeds)
+    operands: list[Tensor] = [
+        quantized(shape, *q) for shape, q in zip(shapes, quantization, strict=True)
+    ]
+    which = draw(st.sampled_from(("none", "first", "second", "same")))
+    if which in ("first", "second"):
+        i = ("first", "second").index(which)
+        values = np.random.default_rng(seed).integers(-128, 128, shapes[i]).astype(np.int8)
+        operands[i] = constant(values, (quantization[i][0],), (quantization[i][1],))
+    elif which == "same":
+        operands[1] = operands[0]
+        shapes[1] = shapes[0]
+    shape = np.broadcast_shapes(*shapes)
     activation = draw(activations)
-    content = single_operator(operator, inputs, [output], {activation_slot: int8(activation)})
-    text = " ".join(
-        f"{list(t.shape)} ({t.scales[0]}, {(t.zero_points or (0,))[0]})" for t in (*inputs, output)
+    content = single_operator(
+        operator, operands, [quantized(shape, *result)], {_ACTIVATION: int8(activation)}
     )
-    return Case(operator, content, f"{how} {text} activation {activation}", draw(seeds))
+    text = f"{shapes} {quantization} -> {result} constant={which} activation={activation}"
+    return Case(operator, content, text, seed)

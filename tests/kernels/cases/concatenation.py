@@ -10,27 +10,28 @@ from tinydeploy.tflite.writer import constant, int32, single_operator
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    shape = draw(activations_shape(most=60))
+    shape = draw(activations_shape(ranks=(1, 2, 3, 4, 5, 6), most=60))
     axis = draw(st.integers(0, len(shape) - 1))
-    extents = draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
-    source = draw(scales()), draw(zero_points)
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    fixed = draw(st.integers(-2, len(extents) - 1))
+    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=10))
+    quantization = draw(scales()), draw(zero_points)
+    seed = draw(seeds)
+    rng = np.random.default_rng(seed)
+    runtime = draw(st.integers(0, len(sizes) - 1))
     inputs = []
-    for position, extent in enumerate(extents):
-        part = (*shape[:axis], extent, *shape[axis + 1 :])
-        if position == fixed and len(extents) > 1:
-            data = rng.integers(-128, 128, part).astype(np.int8)
-            inputs.append(constant(data, [source[0]], [source[1]]))
+    for i, size in enumerate(sizes):
+        part = (*shape[:axis], size, *shape[axis + 1 :])
+        if i == runtime or draw(st.integers(0, 2)):
+            inputs.append(quantized(part, *quantization))
         else:
-            inputs.append(quantized(part, *source))
-    after = (*shape[:axis], sum(extents), *shape[axis + 1 :])
-    written = axis - len(shape) if draw(st.booleans()) else axis
+            values = rng.integers(-128, 128, part).astype(np.int8)
+            inputs.append(constant(values, (quantization[0],), (quantization[1],)))
+    result = (*shape[:axis], sum(sizes), *shape[axis + 1 :])
+    asked = axis - len(shape) if draw(st.booleans()) else axis
     content = single_operator(
         "CONCATENATION",
         inputs,
-        [quantized(after, *source)],
-        {ConcatenationOptions.AXIS: int32(written)},
+        [quantized(result, *quantization)],
+        {ConcatenationOptions.AXIS: int32(asked)},
     )
-    text = f"{[list(t.shape) for t in inputs]} along {written}, constant {fixed}"
-    return Case("CONCATENATION", content, text, draw(seeds))
+    text = f"{list(shape)} axis={asked} sizes={sizes}"
+    return Case("CONCATENATION", content, text, seed)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.kernels.case import Case
-from tests.kernels.cases.pools import pool_case
+from tests.kernels.cases.pool import pool_case
 
 
 def cases() -> st.SearchStrategy[Case]:

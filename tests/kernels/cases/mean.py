@@ -9,22 +9,37 @@ from tinydeploy.tflite.writer import boolean, constant, single_operator
 
 
 @st.composite
+def _image(draw: st.DrawFn) -> tuple[tuple[int, ...], list[int]]:
+    """Height and width of an image with channels: what networks end with."""
+    sides = st.integers(1, 6)
+    large = draw(st.integers(0, 7)) == 0
+    size = (17, 16) if large else (draw(sides), draw(sides))
+    shape = (draw(st.integers(1, 2)), *size, draw(st.integers(1, 20)))
+    return shape, draw(st.sampled_from(([1, 2], [2, 1], [-3, -2])))
+
+
+@st.composite
+def _any(draw: st.DrawFn) -> tuple[tuple[int, ...], list[int]]:
+    shape = draw(activations_shape(ranks=(1, 2, 3, 4, 5, 6)))
+    rank = len(shape)
+    return shape, draw(st.lists(st.integers(-rank, rank - 1), min_size=1, max_size=rank))
+
+
+@st.composite
 def cases(draw: st.DrawFn) -> Case:
-    before = draw(activations_shape(ranks=(2, 3, 4)))
-    rank = len(before)
-    axes = draw(st.lists(st.integers(0, rank - 1), min_size=1, max_size=rank, unique=True))
-    keep = draw(st.booleans())
-    after = tuple(
-        1 if axis in axes else size for axis, size in enumerate(before) if keep or axis not in axes
-    )
-    written = [axis - rank if draw(st.booleans()) else axis for axis in axes]
-    source = draw(scales()), draw(zero_points)
-    result = source if draw(st.booleans()) else (draw(scales()), draw(zero_points))
+    shape, axes = draw(st.one_of(_image(), _any()))
+    keep_dims = draw(st.booleans())
+    averaged = {axis % len(shape) for axis in axes}
+    if keep_dims:
+        result = [1 if i in averaged else n for i, n in enumerate(shape)]
+    else:
+        result = [n for i, n in enumerate(shape) if i not in averaged]
+    source, target = (draw(scales()), draw(zero_points)), (draw(scales()), draw(zero_points))
     content = single_operator(
         "MEAN",
-        [quantized(before, *source), constant(np.array(written, np.int32))],
-        [quantized(after, *result)],
-        {ReducerOptions.KEEP_DIMS: boolean(keep)},
+        [quantized(shape, *source), constant(np.array(axes, np.int32))],
+        [quantized(result, *target)],
+        {ReducerOptions.KEEP_DIMS: boolean(keep_dims)},
     )
-    text = f"{list(before)} {source} over {written} -> {list(after)} {result}"
+    text = f"{list(shape)} axes={axes} keep={keep_dims} {source} -> {target}"
     return Case("MEAN", content, text, draw(seeds))

@@ -9,13 +9,14 @@ from tinydeploy.tflite.writer import constant, single_operator
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    before = draw(activations_shape(most=120))
-    amounts = [(draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in before]
-    after = tuple(size + left + right for size, (left, right) in zip(before, amounts, strict=True))
-    source = draw(scales()), draw(zero_points)
+    shape = draw(activations_shape(ranks=(1, 2, 3, 4, 5), most=100))
+    padding = st.sampled_from((0, 0, 1, 2))
+    paddings = [(draw(padding), draw(padding)) for _ in shape]
+    result = [a + n + b for n, (a, b) in zip(shape, paddings, strict=True)]
+    quantization = draw(scales()), draw(zero_points)
     content = single_operator(
         "PAD",
-        [quantized(before, *source), constant(np.array(amounts, np.int32))],
-        [quantized(after, *source)],
+        [quantized(shape, *quantization), constant(np.array(paddings, np.int32))],
+        [quantized(result, *quantization)],
     )
-    return Case("PAD", content, f"{list(before)} by {amounts} zero={source[1]}", draw(seeds))
+    return Case("PAD", content, f"{list(shape)} {paddings} {quantization}", draw(seeds))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -10,17 +12,25 @@ from tinydeploy.tflite.writer import constant, int32_vector, single_operator
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    before = draw(activations_shape())
-    elements = int(np.prod(before))
-    divisors = [d for d in range(1, elements + 1) if elements % d == 0]
-    first = draw(st.sampled_from(divisors))
-    after = draw(st.sampled_from(((first, elements // first), (1, elements), (elements,))))
-    source = draw(scales()), draw(zero_points)
-    inputs = [quantized(before, *source)]
-    options = {}
+    shape = draw(activations_shape())
+    left = math.prod(shape)
+    result: list[int] = []
+    while left > 1 and len(result) < 4:
+        divisors = [d for d in range(1, left + 1) if left % d == 0]
+        result.append(draw(st.sampled_from(divisors)))
+        left //= result[-1]
+    result.append(left)
+    quantization = draw(scales()), draw(zero_points)
+    inputs = [quantized(shape, *quantization)]
     if draw(st.booleans()):
-        inputs.append(constant(np.array(after, np.int32)))
-    else:
-        options[ReshapeOptions.NEW_SHAPE] = int32_vector(after)
-    content = single_operator("RESHAPE", inputs, [quantized(after, *source)], options)
-    return Case("RESHAPE", content, f"{list(before)} -> {list(after)}", draw(seeds))
+        asked = list(result)
+        if draw(st.booleans()):
+            asked[draw(st.integers(0, len(asked) - 1))] = -1
+        inputs.append(constant(np.array(asked, np.int32)))
+    content = single_operator(
+        "RESHAPE",
+        inputs,
+        [quantized(result, *quantization)],
+        {ReshapeOptions.NEW_SHAPE: int32_vector(result)},
+    )
+    return Case("RESHAPE", content, f"{list(shape)} -> {result}", draw(seeds))

@@ -1,0 +1,27 @@
+/* CONCATENATION, int8.
+ *
+ * The output is `times` turns; in a turn each part gives its next bytes, in order.
+ *
+ * Arguments:
+ *     p: all sizes at least 1.
+ *     inputs: the parts that are computed at run time, in order: int8 [times, bytes], any
+ *         alignment.
+ *     out: int8 [times, sum of all bytes], any alignment, must not overlap an input.
+ *     scratch: not used.
+ */
+#ifndef TD_CONCATENATION_H
+#define TD_CONCATENATION_H
+
+#include <stdint.h>
+
+typedef struct {
+  int32_t times;
+  int32_t part_count;
+  const int32_t *parts;    /* [part_count][2]: bytes in a turn; where in `constants`, -1 if not */
+  const int8_t *constants; /* the parts that are constants; NULL where there is none */
+} td_concatenation;
+
+void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, int8_t *out,
+                                 void *scratch);
+
+#endif
