@@ -140,7 +140,14 @@ def activation_range(
     """
 
     def quantize(real: float) -> int:
-        return zero_point + round_half_away(float(np.float32(real) / np.float32(scale)))
+        with np.errstate(over="ignore"):
+            quotient = float(np.float32(real) / np.float32(scale))
+        if quotient > INT32_MAX or quotient < INT32_MIN:
+            raise InputError(
+                f"an activation bound of {real:g} exceeds 32 bits at the output's scale {scale:g}",
+                "the model's quantisation is damaged: convert it again",
+            )
+        return zero_point + round_half_away(quotient)
 
     low, high = lowest, highest
     if activation is Activation.RELU:
