@@ -1,5 +1,5 @@
-#include "td_pool.h"
 #include "td_bytes.h"
+#include "td_pool.h"
 
 static void max_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
   const uint32_t low = td_repeat_byte(p->low);

@@ -1,5 +1,5 @@
-#include "td_mul.h"
 #include "td_bytes.h"
+#include "td_mul.h"
 
 static inline int32_t scale(const td_mul_affine *p, int32_t product) {
   return td_smmla(product * (1 << 15), p->multiplier, p->offset) >> p->shift;
