@@ -370,6 +370,15 @@ def test_networks_that_are_refused(changes: dict[str, object], message: str) -> 
     assert message in refusal(replace(CHAIN, **changes)).message  # type: ignore[arg-type]
 
 
+def test_more_than_any_microcontroller_holds() -> None:
+    operators = (LOGISTIC,) * 4097
+    assert (
+        "has 4097 operators, at most 4096" in refusal(replace(CHAIN, operators=operators)).message
+    )
+    tensors = (X,) * 16385
+    assert "has 16385 tensors, at most 16384" in refusal(replace(CHAIN, tensors=tensors)).message
+
+
 def test_constants_where_there_must_be_none() -> None:
     assert "input, tensor 0, is a constant" in refusal(tensor(0, data=bytes(4))).message
     assert "writes tensor 1, which is a constant" in refusal(tensor(1, data=bytes(4))).message

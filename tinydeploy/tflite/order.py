@@ -93,10 +93,11 @@ def _check_outputs(
 ) -> None:
     if not outputs:
         refuse("the network has no outputs")
+    filled = set(inputs)
     for i in outputs:
         if tensors[i].is_constant:
             refuse(f"the network's output, tensor {i}, is a constant: nothing computes it")
-        if i in inputs:
+        if i in filled:
             refuse(f"the network's output, tensor {i}, is its input too: nothing computes it")
         if i not in written:
             refuse(f"the network's output, tensor {i}, is written by no layer")
