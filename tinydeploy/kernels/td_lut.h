@@ -22,11 +22,11 @@ typedef struct {
   uint32_t count;
   int32_t low;
   int32_t high;
-} td_clamp;
+} td_limits;
 
 /* out[i] = min(max(in[i], low), high), bytes read as int8 */
-void td_s8_clamp__scalar(const td_clamp *p, const void *in, void *out, void *scratch);
-void td_s8_clamp__dsp(const td_clamp *p, const void *in, void *out, void *scratch);
+void td_s8_clamp__scalar(const td_limits *p, const void *in, void *out, void *scratch);
+void td_s8_clamp__dsp(const td_limits *p, const void *in, void *out, void *scratch);
 
 typedef struct {
   uint32_t count;

@@ -1,7 +1,7 @@
 #include "td_lut.h"
 #include "td_bytes.h"
 
-void td_s8_clamp__dsp(const td_clamp *p, const void *in, void *out, void *scratch) {
+void td_s8_clamp__dsp(const td_limits *p, const void *in, void *out, void *scratch) {
   (void)scratch;
   const int32_t low = p->low, high = p->high;
   const uint32_t lows = td_repeat_byte(low), highs = td_repeat_byte(high);

@@ -6,7 +6,7 @@ static inline int8_t clamp(int32_t x, int32_t low, int32_t high) {
   return (int8_t)x;
 }
 
-void td_s8_clamp__scalar(const td_clamp *p, const void *in, void *out, void *scratch) {
+void td_s8_clamp__scalar(const td_limits *p, const void *in, void *out, void *scratch) {
   (void)scratch;
   const int32_t low = p->low, high = p->high;
   const int8_t *x = in;

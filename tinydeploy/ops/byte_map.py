@@ -106,7 +106,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall | None:  # noq
         struct, fields = "td_flip", {"count": count}
     else:
         low, high = params.limits
-        struct, fields = "td_clamp", {"count": count, "low": low, "high": high}
+        struct, fields = "td_limits", {"count": count, "low": low, "high": high}
     return KernelCall(
         layer=node.index,
         op=node.op,
