@@ -1,5 +1,5 @@
-#include "td_lut.h"
 #include "td_bytes.h"
+#include "td_lut.h"
 
 void td_s8_clamp__dsp(const td_limits *p, const void *in, void *out, void *scratch) {
   (void)scratch;
