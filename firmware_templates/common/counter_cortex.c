@@ -48,6 +48,7 @@ void td_counter_init(void) {
   SYST_RVR = SYST_RELOAD;
   SYST_CVR = 0;
   SYST_CSR = SYST_CLKSOURCE | SYST_TICKINT | SYST_ENABLE;
+  while (SYST_CVR == 0) continue; /* counts from SYST_RELOAD down once that has been loaded */
   while (SYST_CVR == 0u) continue; /* its first tick loads it */
 }
 
