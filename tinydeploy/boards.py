@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -373,3 +374,7 @@ def _contiguous_ram(memories: tuple[Memory, ...]) -> list[Memory]:
             memory = Memory(names, "ram", low.origin, low.bytes + memory.bytes)
         joined.append(memory)
     return joined
+
+
+if __name__ == "__main__":  # python -m tinydeploy.boards > boards/board.schema.json
+    print(json.dumps(schema(), indent=2))

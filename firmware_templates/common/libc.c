@@ -1,9 +1,9 @@
 /* The four functions of the C library that compilers call by themselves, and kernels use for rows
  * of tensors. Words at a time where both ends allow it; Armv7-M and later read words from any
  * address, Armv6-M does not. */
-#include "string.h"
-
 #include <stdint.h>
+
+#include "string.h"
 
 /* A compiler must not find memcpy in memcpy's own loop and call it. */
 #if defined(__clang__)
