@@ -50,15 +50,6 @@ static inline int words_match(const void *a, const void *b) {
   return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
 }
 
-static inline void copy_words(uint8_t *to, const uint8_t *from) {
-  const word a = ((const word *)from)[0], b = ((const word *)from)[1];
-  const word c = ((const word *)from)[2], d = ((const word *)from)[3];
-  ((word *)to)[0] = a;
-  ((word *)to)[1] = b;
-  ((word *)to)[2] = c;
-  ((word *)to)[3] = d;
-}
-
 /* At least a word, from the first byte up; `to` may overlap `from` when it is lower. */
 static inline __attribute__((always_inline)) void copy_up(uint8_t *to, const uint8_t *from,
                                                           size_t bytes) {
@@ -75,6 +66,15 @@ static inline __attribute__((always_inline)) void copy_up(uint8_t *to, const uin
 }
 
 #if ANY_ADDRESS
+static inline void copy_words(uint8_t *to, const uint8_t *from) {
+  const word a = ((const word *)from)[0], b = ((const word *)from)[1];
+  const word c = ((const word *)from)[2], d = ((const word *)from)[3];
+  ((word *)to)[0] = a;
+  ((word *)to)[1] = b;
+  ((word *)to)[2] = c;
+  ((word *)to)[3] = d;
+}
+
 /* At least a word; the ranges do not overlap. */
 static inline void copy_apart(uint8_t *to, const uint8_t *from, size_t bytes) {
   const uint8_t *const last = from + bytes - WORD;
