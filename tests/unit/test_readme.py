@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.support import REPOSITORY
 from tinydeploy.boards import Board, all_boards
+from tinydeploy.cli import main
 from tinydeploy.ops import OPERATORS
 from tinydeploy.report.terminal import size
 
@@ -16,6 +18,11 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PAGES = sorted(
     [REPOSITORY / "README.md", *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("*/*/*.md")]
 )
+
+
+# Code blocks and code within a line; a command of ours in them, up to a comment or a pipe.
+CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:^|&& |run: |bin/|`)tinydeploy +(\w[^`\n#|>]*)", re.MULTILINE)
 
 
 def _words(text: str) -> list[str]:
@@ -27,6 +34,23 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     (command,) = [block for block in blocks if "pytest" in block]
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
     assert _words(script)[-len(_words(command)) :] == _words(command)
+
+
+def _accepts(command: click.Command, words: list[str]) -> bool:
+    """Whether the verb exists and takes the options among `words`."""
+    options = {option for p in command.params for option in p.opts}
+    if isinstance(command, click.Group) and words and words[0] in command.commands:
+        return _accepts(command.commands[words[0]], words[1:])
+    if isinstance(command, click.Group) and not command.invoke_without_command:
+        return False
+    return all(word.partition("=")[0] in options for word in words if word.startswith("--"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_commands_exist(page: Path) -> None:
+    code = "\n".join(CODE.findall(page.read_text(encoding="utf-8")))
+    for told in COMMAND.findall(code):
+        assert _accepts(main, told.split()), f"tinydeploy {told}"
 
 
 def _rows(page: Path, heading: str) -> list[list[str]]:
