@@ -36,8 +36,10 @@ class Journal:
             return False
         for path in [*self._folder.glob("obj/**/*.o"), *self._folder.glob("firmware.*")]:
             path.unlink(missing_ok=True)
-        for path in [*self._folder.glob(".*.tmp"), *self._folder.glob("*/**/.*.tmp")]:
-            path.unlink(missing_ok=True)
+        for folder in [self._folder, *self._folder.glob("src/**/"), *self._folder.glob("obj/**/")]:
+            # Ours, and those that SCons writes its record to.
+            for path in [*folder.glob(".*.tmp"), *folder.glob(".scons[0-9]*")]:
+                path.unlink(missing_ok=True)
         mark.unlink()
         return True
 

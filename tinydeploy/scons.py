@@ -283,7 +283,7 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            print(f"waiting for another build in {folder}", file=sys.stderr, flush=True)
+            print(f"waiting for another build in {folder}", flush=True)
             lock.acquire(timeout=_LOCK_TIMEOUT_S, poll_interval=0.1)
     except filelock.Timeout as e:
         raise RequestError(

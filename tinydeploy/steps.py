@@ -5,6 +5,7 @@ Every output appears whole or not at all: it is written beside its place and mov
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -168,6 +169,8 @@ class Steps:
         return path.relative_to(self.folder).as_posix()
 
     def _failed(self, result: process.Result, what: str) -> RequestError:
+        if (full := os.strerror(errno.ENOSPC)) in result.stderr:
+            return cannot_write(self.folder, OSError(errno.ENOSPC, full))
         program = Path(result.argv[0]).name
         if result.returncode < 0:
             return RequestError(f"{what}: {program} was ended by signal {-result.returncode}")

@@ -35,10 +35,8 @@ class Project:
     def argv(self, *targets: str, **options: str | Path) -> list[str]:
         defaults: dict[str, str | Path] = {"model": MODEL, "board": BOARD, "out": "out"}
         given = [f"{name}={value}" for name, value in (defaults | options).items()]
-        return [sys.executable, "-P", "-m", "SCons", "-Q", "-f", str(self.sconstruct)] + [
-            *given,
-            *targets,
-        ]
+        scons = [sys.executable, "-P", "-m", "SCons", "-Q", "-f", str(self.sconstruct)]
+        return [*scons, *given, *targets]
 
     def env(self, **changes: str) -> Mapping[str, str]:
         return {**os.environ, "PYTHONPATH": _python_path(self.package), **changes}

@@ -39,8 +39,11 @@ _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "XDG_CACHE_HOME"
 
 # Of GCC, clang, GNU ld and lld.
 _ERROR = re.compile(
-    r"(?:fatal error|error):|undefined (?:reference|symbol)|multiple definition|overflowed by"
+    r"(?:fatal error|error):|undefined (?:reference|symbol)|multiple definition|overflowed by",
+    re.IGNORECASE,
 )
+# What the compiler says last when the linker has said why.
+_EMPTY_WORDS = re.compile(r"collect2: error: ld returned|linker command failed")
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def environment(folder: Path) -> dict[str, str]:
 def first_error(stderr: str) -> str:
     """The line of a compiler's or linker's messages that says what is wrong."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    lines = [line for line in lines if not _EMPTY_WORDS.search(line)]
     return next((line for line in lines if _ERROR.search(line)), lines[-1] if lines else "")
 
 
