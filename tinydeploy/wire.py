@@ -46,6 +46,7 @@ RUN_S = 10.0
 RUN_S_PER_MAC = 10e-6
 
 LEAST_CHUNK_BYTES = 16
+CHUNK_GROWTH_BYTES = 8
 MOST_RESTARTS = 3
 
 T = TypeVar("T")
@@ -245,7 +246,9 @@ class Client:
             DeviceMismatch: Another protocol or another model.
             DeviceSilent: Nobody is there, or it is no verify firmware.
         """
-        self._session = self._session % 0xFFFF + 1 if self._session else secrets.randbelow(65535) + 1
+        self._session = (
+            self._session % 0xFFFF + 1 if self._session else secrets.randbelow(65535) + 1
+        )
         self._sequence = 0
         reply = self._request(Type.HELLO, b"", self._silence_s, check_status=False)
         data = reply.data
@@ -366,6 +369,7 @@ class Client:
         self, kind: Type, part: Callable[[int, int], bytes], total: int, most: int
     ) -> Iterator[bytes]:
         """Moves `total` bytes; on a bad line in chunks so small that some get through."""
+        hello = self._known()
         offset = 0
         patience = _Patience(self._silence_s)
         while offset < total:
@@ -377,13 +381,11 @@ class Client:
                 continue
             self._check(kind, reply)
             offset += size
-            self._chunk_bytes = min(self._chunk_bytes + LEAST_CHUNK_BYTES, most)
+            self._chunk_bytes = min(self._chunk_bytes + CHUNK_GROWTH_BYTES, hello.data_bytes)
             patience = _Patience(self._silence_s)
             yield reply.data
 
-    def _request(
-        self, kind: Type, data: bytes, limit_s: float, check_status: bool = True
-    ) -> Frame:
+    def _request(self, kind: Type, data: bytes, limit_s: float, check_status: bool = True) -> Frame:
         """A request that is sent again, with its number, until it is answered."""
         patience = _Patience(limit_s)
         least_s = self._least_s.get(kind, 0.0)
@@ -426,7 +428,9 @@ class Client:
         if reply.status != Status.OK:
             raise DeviceError(f"the device refused {kind.name} with status {reply.status}")
 
-    def _try(self, kind: Type, data: bytes, wait_s: float, again: bool | None = None) -> Frame | None:
+    def _try(
+        self, kind: Type, data: bytes, wait_s: float, again: bool | None = None
+    ) -> Frame | None:
         """Sends a request once; the reply, None when none came in time.
 
         Args:
@@ -520,6 +524,6 @@ class _Patience:
 
     def wait_s(self, round_trip_s: float) -> float:
         """How long to wait for this try's reply: doubles from try to try."""
-        wait_s = max(4 * round_trip_s, LEAST_WAIT_S) * 2**min(self.tries, 10)
+        wait_s = max(4 * round_trip_s, LEAST_WAIT_S) * 2 ** min(self.tries, 10)
         left_s = self._limit_s - self.elapsed_s
         return max(min(wait_s, MOST_WAIT_S, left_s), LEAST_WAIT_S)

@@ -89,7 +89,9 @@ class Faulty(ClosesOnExit):
     kinds: tuple[str, ...] = ("drop", "double", "flip", "delay")
     hurt: int = 0
     counts: Unit = "instructions"
-    _late: dict[str, bytearray] = field(default_factory=lambda: {"w": bytearray(), "r": bytearray()})
+    _late: dict[str, bytearray] = field(
+        default_factory=lambda: {"w": bytearray(), "r": bytearray()}
+    )
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)

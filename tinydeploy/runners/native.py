@@ -205,9 +205,7 @@ def python_callbacks() -> Callbacks:
                     m.idle_polls += 1
                     if m.idle_polls >= _IDLE_POLLS:
                         stop(uc, m, Stopped.IDLE)
-                return _part(
-                    m.status_tx[i] | (m.status_rx[i] if m.rx_count else 0), offset, size
-                )
+                return _part(m.status_tx[i] | (m.status_rx[i] if m.rx_count else 0), offset, size)
         if at == m.rx_offset and m.rx_count:
             m.idle_polls = 0
             word = m.rx[m.rx_first]

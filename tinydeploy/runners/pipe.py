@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import tempfile
 import time
@@ -15,6 +16,8 @@ from .base import ClosesOnExit, Unit
 
 _MOST_READ_BYTES = 65536
 _MOST_STDERR_BYTES = 2000
+# The line of a program's last words that says what was wrong; the rest is usage and traces.
+_REASON = re.compile(r"error|unsupported|could not|cannot|not found|invalid", re.IGNORECASE)
 
 
 class PipeTransport(ClosesOnExit):
@@ -46,6 +49,10 @@ class PipeTransport(ClosesOnExit):
             self._stack.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def write(self, data: bytes) -> None:
         # A program that does not read, and so fills its pipe, loses bytes: as a real line does.
         with suppress(BlockingIOError):
@@ -71,7 +78,10 @@ class PipeTransport(ClosesOnExit):
             return None
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         said = self.stderr().splitlines()
-        return f"{self._name} {how}" + (f", saying {said[-1]!r}" if said else "")
+        if not said:
+            return f"{self._name} {how}"
+        reason = next((line for line in said if _REASON.search(line)), said[-1])
+        return f"{self._name} {how}: {reason.removeprefix(self._name + ': ')}"
 
     def stderr(self) -> str:
         """The end of what the program wrote to its standard error so far."""
@@ -98,5 +108,3 @@ class PipeTransport(ClosesOnExit):
         poll = select.poll()
         poll.register(self._out, select.POLLHUP)
         return any(event & select.POLLHUP for _, event in poll.poll(0))
-
-

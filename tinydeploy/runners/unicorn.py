@@ -131,9 +131,7 @@ class UnicornTransport(ClosesOnExit):
     def blocks(self) -> list[tuple[int, int, int, int]]:
         """Every basic block that ran: (address, bytes, instructions, executions)."""
         return [
-            (b.address, b.bytes, b.instructions, b.executions)
-            for b in self._blocks
-            if b.executions
+            (b.address, b.bytes, b.instructions, b.executions) for b in self._blocks if b.executions
         ]
 
     def close(self) -> None:
@@ -185,7 +183,9 @@ class UnicornTransport(ClosesOnExit):
             self._map_registers("timer", mcu.counter.address)
         steps = [step.register for step in setup_steps(board)]
         for page in sorted({address // PAGE_BYTES for address in steps} - pages):
-            self._uc.mem_map(page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
+            self._uc.mem_map(
+                page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE
+            )
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib

@@ -1,0 +1,228 @@
+"""Bad lines and bad firmware: a retry or one clear error, never a wrong answer, never a hang."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e import wirekit
+from tests.e2e.wirekit import Faulty, Interposer
+from tinydeploy import wire
+from tinydeploy.firmware import Firmware
+from tinydeploy.runners import RUNNERS
+from tinydeploy.runners.base import Transport
+from tinydeploy.runners.unicorn import UnicornTransport
+from tinydeploy.wire import Client, Type
+
+pytestmark = pytest.mark.toolchain
+
+
+@pytest.fixture(scope="session")
+def m4(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    return wirekit.build("nucleo_l4r5zi", tmp_path_factory.mktemp("m4"))
+
+
+@pytest.fixture(scope="session")
+def m0(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    return wirekit.build("nucleo_f030r8", tmp_path_factory.mktemp("m0"))
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    return wirekit.build("host", tmp_path_factory.mktemp("host"))
+
+
+def right(client: Client, seed: int = 0, layers: bool = False) -> None:
+    sample = wirekit.inputs(seed)
+    assert client.infer(sample, layers=layers).outputs == wirekit.expected(*sample)
+
+
+@contextmanager
+def crashing(firmware: Firmware, first: int, runner: str = "unicorn") -> Iterator[None]:
+    """The model misbehaves in the block's place; a short limit for runs."""
+    with wirekit.limit(30), RUNNERS[runner].open(firmware) as transport:
+        client = Client(transport, firmware, silence_s=1)
+        right(client)
+        client._run_s = 1.0
+        client.infer(wirekit.inputs(0, first))
+    yield
+
+
+@pytest.mark.parametrize("kinds", [("drop",), ("double",), ("flip",), ("delay",), None])
+def test_a_bad_line_costs_retries(m4: Firmware, kinds: tuple[str, ...] | None):
+    kinds = kinds or ("drop", "double", "flip", "delay")
+    with wirekit.limit(60), RUNNERS["unicorn"].open(m4) as transport:
+        line = Faulty(transport, 0.01, seed=5, kinds=kinds)
+        client = Client(line, m4, sha256=wirekit.SHA256)
+        for seed in range(3):
+            right(client, seed, layers=seed == 1)
+        assert line.hurt > 50
+        assert client.retries > 0
+
+
+@pytest.mark.slow
+def test_a_bad_line_to_a_program(host: Firmware):
+    with wirekit.limit(60), RUNNERS["host"].open(host) as transport:
+        client = Client(Faulty(transport, 0.002), host)
+        right(client)
+        assert client.retries > 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_very_bad_line_ends_right_or_not_at_all(m4: Firmware, seed: int):
+    with wirekit.limit(60), RUNNERS["unicorn"].open(m4) as transport:
+        client = Client(Faulty(transport, 0.04, seed), m4)
+        try:
+            right(client, seed)
+        except (wire.DeviceSilent, wire.DeviceRestarted):
+            assert client.retries > 0
+
+
+@pytest.mark.parametrize("runner", ["host", "unicorn"])
+@pytest.mark.parametrize("kind", ["drop", "flip", "double"])
+def test_a_dead_line_ends_in_time(host: Firmware, m4: Firmware, runner: str, kind: str):
+    firmware = host if runner == "host" else m4
+    with wirekit.limit(20), RUNNERS[runner].open(firmware) as transport:
+        client = Client(Faulty(transport, 1.0, kinds=(kind,)), firmware, silence_s=1)
+        with pytest.raises(wire.DeviceSilent):
+            client.hello()
+
+
+def test_garbage_before_and_between(m4: Firmware):
+    def noisy(line: Transport, data: bytes) -> None:
+        line.write(bytes(range(256)) * 3 + b"no frame" + data + b"\x05\x00\x00\xff" * 9)
+
+    with wirekit.limit(30), RUNNERS["unicorn"].open(m4) as transport:
+        right(Client(Interposer(transport, noisy), m4))
+
+
+def test_old_requests_that_arrive_late(m4: Firmware):
+    sent: list[bytes] = []
+
+    def repeats(line: Transport, data: bytes) -> None:
+        sent.append(data)
+        # An old RUN or LOAD must not touch what was loaded since.
+        for old in sent[-40::7]:
+            line.write(old)
+        line.write(data)
+
+    with wirekit.limit(30), RUNNERS["unicorn"].open(m4) as transport:
+        client = Client(Interposer(transport, repeats), m4)
+        for seed in range(3):
+            right(client, seed)
+
+
+@pytest.mark.parametrize("kind", [Type.LOAD, Type.RUN, Type.STEP, Type.READ])
+def test_a_device_that_is_reset_on_the_way(m4: Firmware, kind: Type):
+    """As with a reset button: RAM keeps its content, the processor starts anew."""
+    resets = []
+
+    def reset(line: Transport, data: bytes) -> None:
+        if wirekit.frame_of(data).type == kind and len(resets) < 2:
+            resets.append(kind)
+            assert isinstance(line, UnicornTransport)
+            line._reset()
+        line.write(data)
+
+    with wirekit.limit(30), RUNNERS["unicorn"].open(m4) as transport:
+        client = Client(Interposer(transport, reset), m4)
+        right(client, layers=kind is Type.STEP)
+        assert client.restarts == 2
+
+
+def test_another_model_on_the_device(m4: Firmware):
+    with RUNNERS["unicorn"].open(m4) as transport:
+        with pytest.raises(wire.DeviceMismatch, match=wirekit.SHA256):
+            Client(transport, m4, sha256="00" * 32).hello()
+
+
+def test_undefined_instruction(m4: Firmware):
+    with pytest.raises(wire.DeviceFault, match="undefined instruction") as caught:
+        with crashing(m4, wirekit.UNDEFINED):
+            pass
+    fault = caught.value
+    assert fault.symbol.startswith("first")
+    assert fault.registers.pc == m4.symbols["first"].address + int(fault.symbol.split("+")[1], 16)
+
+
+def test_call_of_a_null_pointer(m4: Firmware):
+    with pytest.raises(
+        wire.DeviceFault, match="not Thumb code at 0x00000000, called from"
+    ) as caught:
+        with crashing(m4, wirekit.NULL_CALL):
+            pass
+    assert caught.value.registers.pc == 0
+
+
+def test_read_of_no_memory(m4: Firmware):
+    with pytest.raises(wire.DeviceFault, match=r"no memory is \(0xdead0000\)") as caught:
+        with crashing(m4, wirekit.UNMAPPED_READ):
+            pass
+    assert caught.value.symbol.startswith("first")
+
+
+def test_write_to_flash(m4: Firmware):
+    with pytest.raises(wire.DeviceFault, match="no memory"), crashing(m4, wirekit.FLASH_WRITE):
+        pass
+
+
+def test_a_cortex_m0_has_no_unaligned_access(m0: Firmware, m4: Firmware):
+    with pytest.raises(wire.DeviceFault, match="hard fault"), crashing(m0, wirekit.UNALIGNED):
+        pass
+    with crashing(m4, wirekit.UNALIGNED):
+        pass
+
+
+def test_a_fault_is_told_over_a_bad_line(m4: Firmware):
+    for seed in range(5):
+        with wirekit.limit(30), RUNNERS["unicorn"].open(m4) as transport:
+            client = Client(Faulty(transport, 0.01, seed), m4)
+            with pytest.raises(wire.DeviceFault, match="undefined instruction"):
+                client.infer(wirekit.inputs(0, wirekit.UNDEFINED))
+
+
+def test_a_model_that_never_ends(m4: Firmware, host: Firmware):
+    with pytest.raises(wire.DeviceSilent, match="did not answer RUN in .* it is running at 0x"):
+        with crashing(m4, wirekit.HANG):
+            pass
+    with pytest.raises(wire.DeviceSilent, match="did not answer RUN in"):
+        with crashing(host, wirekit.HANG, "host"):
+            pass
+
+
+def test_a_firmware_that_ends(m4: Firmware, host: Firmware):
+    with pytest.raises(wire.DeviceSilent, match="stopped at .* in td_board_exit"):
+        with crashing(m4, wirekit.EXIT):
+            pass
+    with pytest.raises(wire.DeviceSilent, match="ended with exit code 3"):
+        with crashing(host, wirekit.EXIT, "host"):
+            pass
+
+
+def test_a_program_that_crashes(host: Firmware):
+    with pytest.raises(wire.DeviceSilent, match="ended by signal"):
+        with crashing(host, wirekit.NULL_CALL, "host"):
+            pass
+
+
+def test_the_models_own_error(m4: Firmware):
+    with pytest.raises(wire.DeviceError, match="reported an error in RUN"):
+        with crashing(m4, wirekit.FAIL):
+            pass
+
+
+@pytest.mark.emulator
+def test_qemu_tells_the_same_faults(tmp_path_factory: pytest.TempPathFactory):
+    from tests.support import require
+
+    require("qemu")
+    firmware = wirekit.build("mps2_an386", tmp_path_factory.mktemp("an386"))
+    for first in (wirekit.UNDEFINED, wirekit.NULL_CALL, wirekit.UNMAPPED_READ):
+        faults = []
+        for runner in ("unicorn", "qemu"):
+            with pytest.raises(wire.DeviceFault) as caught, crashing(firmware, first, runner):
+                pass
+            faults.append((caught.value.message, caught.value.symbol, caught.value.registers.lr))
+        assert faults[0] == faults[1]
