@@ -26,11 +26,10 @@ typedef uint32_t __attribute__((may_alias)) word;
 #endif
 
 #define WORD sizeof(word)
-
 #define BLOCK (4 * WORD)
 
-/* Four words between addresses that are multiples of a word, both moved on. In assembly because
- * neither compiler finds the two instructions: 4 instructions a block, not 7 or 12. */
+/* A block between addresses that are multiples of a word, both moved on. In assembly because
+ * neither compiler finds the two instructions with their increments. */
 static inline void copy_block(uint8_t **to, const uint8_t **from) {
   __asm volatile(
       "ldmia %1!, {r3, r4, r5, r6}\n\t"
@@ -50,14 +49,13 @@ static inline int words_match(const void *a, const void *b) {
   return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
 }
 
-/* At least a word, from the first byte up; `to` may overlap `from` when it is lower. */
-static inline __attribute__((always_inline)) void copy_up(uint8_t *to, const uint8_t *from,
-                                                          size_t bytes) {
-  for (size_t head = to_word(to); head != 0; --head, --bytes) *to++ = *from++;
-  if (is_word(from)) {
-    for (; bytes >= BLOCK; bytes -= BLOCK) copy_block(&to, &from);
-  }
-  if (ANY_ADDRESS || is_word(from)) {
+/* From the first byte up; `to` may overlap `from` when it is lower. */
+static inline void copy_up(uint8_t *to, const uint8_t *from, size_t bytes) {
+  if (bytes >= 2 * WORD && (ANY_ADDRESS || words_match(to, from))) {
+    for (size_t head = to_word(to); head != 0; --head, --bytes) *to++ = *from++;
+    if (is_word(from)) {
+      for (; bytes >= BLOCK; bytes -= BLOCK) copy_block(&to, &from);
+    }
     for (; bytes >= WORD; bytes -= WORD, to += WORD, from += WORD) {
       *(word *)to = *(const word *)from;
     }
@@ -66,6 +64,7 @@ static inline __attribute__((always_inline)) void copy_up(uint8_t *to, const uin
 }
 
 #if ANY_ADDRESS
+/* A block between any addresses. */
 static inline void copy_words(uint8_t *to, const uint8_t *from) {
   const word a = ((const word *)from)[0], b = ((const word *)from)[1];
   const word c = ((const word *)from)[2], d = ((const word *)from)[3];
@@ -75,8 +74,12 @@ static inline void copy_words(uint8_t *to, const uint8_t *from) {
   ((word *)to)[3] = d;
 }
 
-/* At least a word; the ranges do not overlap. */
+/* The ranges do not overlap. */
 static inline void copy_apart(uint8_t *to, const uint8_t *from, size_t bytes) {
+  if (bytes < WORD) {
+    for (; bytes != 0; --bytes) *to++ = *from++;
+    return;
+  }
   const uint8_t *const last = from + bytes - WORD;
   uint8_t *const last_to = to + bytes - WORD;
   const uint8_t *const blocks_end = from + bytes / BLOCK * BLOCK;
@@ -90,19 +93,11 @@ static inline void copy_apart(uint8_t *to, const uint8_t *from, size_t bytes) {
   *(word *)last_to = *(const word *)last;
 }
 #else
-static inline void copy_apart(uint8_t *to, const uint8_t *from, size_t bytes) {
-  copy_up(to, from, bytes);
-}
+#define copy_apart copy_up
 #endif
 
 LEAF void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
-  if (bytes >= WORD) {
-    copy_apart(to, from, bytes);
-    return to;
-  }
-  uint8_t *d = to;
-  const uint8_t *s = from;
-  for (; bytes != 0; --bytes) *d++ = *s++;
+  copy_apart(to, from, bytes);
   return to;
 }
 

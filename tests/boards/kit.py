@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support import REPOSITORY
@@ -26,20 +27,26 @@ def build(board: Board, toolchain: str, main: str, folder: Path) -> Firmware:
     Raises:
         AssertionError: It does not compile or link, with the tool's messages.
     """
-    compiler = find(toolchain)
+    compiler = find(toolchain, for_host=board.is_host)
     files = {**board_files(board), main: (HERE / main).read_text()}
     for name, text in files.items():
         (folder / name).write_text(text)
     sources = sorted(name for name in files if name.endswith(".c"))
     flags = (*compiler.compile_flags(board.core, Optimize.SPEED), "-Werror")
     environment = compiler.environment(folder)
-    compiled = process.run(
-        [*compiler.cc, *flags, "-c", *sources], timeout_s=120, cwd=folder, env=environment
-    )
-    assert compiled.returncode == 0, compiled.stderr
-    objects = tuple(str(Path(name).with_suffix(".o")) for name in sources)
+
+    def compile_one(name: str) -> str:
+        target = str(Path(name).with_suffix(".o"))
+        argv = [*compiler.cc, *flags, "-c", name, "-o", target]
+        compiled = process.run(argv, timeout_s=120, cwd=folder, env=environment)
+        assert compiled.returncode == 0, compiled.stderr
+        return target
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = tuple(pool.map(compile_one, sources))
+    script = None if board.is_host else "linker.ld"
     linked = compiler.link(
-        board.core, Link(folder, objects, "linker.ld", "firmware.elf", "firmware.map")
+        board.core, Link(folder, objects, script, "firmware.elf", "firmware.map")
     )
     assert linked.returncode == 0, linked.stderr
     return firmware.read(folder / "firmware.elf", board)

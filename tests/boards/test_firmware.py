@@ -1,0 +1,182 @@
+"""The boards' C compiles without a warning, links, and does its work on emulated cores."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from tests.boards import kit
+from tests.support import require
+from tinydeploy import boards
+from tinydeploy.boards import Board
+from tinydeploy.firmware import Firmware
+from tinydeploy.runners import RUNNERS
+from tinydeploy.runners.base import Transport
+
+pytestmark = pytest.mark.toolchain
+
+LOOPS = 500_000  # in echo.c
+EXCEPTIONS = {
+    "armv6-m": {2, 3, 11, 14, 15},
+    "other": {2, 3, 4, 5, 6, 7, 11, 12, 14, 15},
+}
+UNUSABLE = 1 << 16  # CFSR.UNDEFINSTR
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Firmware]:
+    """What `firmware()` has built in this module."""
+    return {}
+
+
+@pytest.fixture
+def firmware(
+    built: dict[tuple[str, str, str], Firmware],
+    board: Board,
+    toolchain: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Firmware:
+    """echo.c for a board."""
+    require(toolchain)
+    key = (board.name, toolchain, "echo.c")
+    if key not in built:
+        folder = tmp_path_factory.mktemp(f"{board.name}-{toolchain}")
+        built[key] = kit.build(board, toolchain, "echo.c", folder)
+    return built[key]
+
+
+on_every_board = pytest.mark.parametrize("board", kit.CORTEX_M, ids=lambda b: b.name)
+with_every_toolchain = pytest.mark.parametrize("toolchain", kit.TOOLCHAINS)
+
+
+@on_every_board
+@with_every_toolchain
+def test_vector_table(board: Board, firmware: Firmware) -> None:
+    assert board.mcu is not None
+    assert board.flash is not None
+    assert board.ram is not None
+    with firmware.elf.open("rb") as file:
+        text = ELFFile(file).get_section_by_name(".text")
+        assert text["sh_addr"] == board.flash.origin
+        content = text.data()
+    count = 16 + board.mcu.interrupts
+    vectors = [int.from_bytes(content[4 * i : 4 * i + 4], "little") for i in range(count)]
+    assert vectors[0] == board.ram.end
+    assert vectors[0] % 8 == 0
+    assert vectors[1] == firmware.symbols["Reset_Handler"].address | 1
+    fault = firmware.symbols["Fault_Handler"].address | 1
+    own = {}
+    if "SysTick_Handler" in firmware.symbols:
+        own[15] = firmware.symbols["SysTick_Handler"].address | 1
+    known = EXCEPTIONS.get(board.core.architecture, EXCEPTIONS["other"])
+    for number in range(2, 16):
+        expected = own.get(number, fault) if number in known else 0
+        assert vectors[number] == expected, number
+    assert set(vectors[16:]) == {fault}
+    after = content[4 * count : 4 * count + 4]
+    assert int.from_bytes(after, "little") != fault
+
+
+@on_every_board
+@with_every_toolchain
+def test_sections(board: Board, firmware: Firmware) -> None:
+    assert board.flash is not None
+    assert board.ram is not None
+    for section in firmware.sections:
+        home = board.flash if section.name in (".text", ".rodata") else board.ram
+        assert home.origin <= section.address, section
+        assert section.address + section.bytes <= home.end, section
+        if section.stored:
+            assert board.flash.origin <= section.load_address, section
+            assert section.load_address + section.bytes <= board.flash.end, section
+    names = {section.name for section in firmware.sections}
+    assert not {name for name in names if "exidx" in name or "eh_frame" in name}
+    assert board.stack_bytes <= firmware.ram_bytes < board.stack_bytes + 1024
+    assert firmware.flash_bytes < 4096
+
+
+def _greets_and_echoes(transport: Transport, board: Board) -> None:
+    hello = kit.answer(transport, b"")
+    expected = f"{board.name} 00000000 01234567 89abcdef 5a5a5a5a 00000004 \n"
+    assert hello.decode() == expected
+    every = bytes(set(range(256)) - set(b"cur"))
+    for first in range(0, len(every), 4):  # no more than the smallest FIFO holds
+        part = every[first : first + 4]
+        assert kit.answer(transport, part, until=part) == part
+
+
+def _counts(transport: Transport) -> None:
+    """Cycles past what 24 bits of SysTick hold are not lost."""
+    words = kit.answer(transport, b"c").split()
+    ticks, hz = (int(word, 16) for word in words)
+    per_loop = transport.scale(ticks, hz) / LOOPS
+    assert 4 <= per_loop <= 10
+
+
+def _reports_a_fault(transport: Transport, firmware: Firmware) -> None:
+    line = kit.answer(transport, b"u")
+    found = re.fullmatch(rb"fault (\w{8}) (\w{8}) (\w{8}) (\w{8}) \n", line)
+    assert found, line
+    pc, r0, xpsr, cfsr = (int(word, 16) for word in found.groups())
+    symbol = firmware.symbols["undefined_instruction"]
+    assert pc == symbol.address + 2
+    assert r0 == 77
+    assert xpsr & 1 << 24
+    assert cfsr == (UNUSABLE if firmware.board.core.has_fault_status else 0)
+
+
+def _works(firmware: Firmware, runner: str) -> None:
+    with RUNNERS[runner].open(firmware) as transport:
+        _greets_and_echoes(transport, firmware.board)
+        _counts(transport)
+        _reports_a_fault(transport, firmware)
+
+
+@pytest.mark.parametrize(
+    "board", [b for b in kit.CORTEX_M if b.unicorn], ids=lambda board: board.name
+)
+@with_every_toolchain
+def test_in_the_embedded_emulator(firmware: Firmware) -> None:
+    require("unicorn")
+    _works(firmware, "unicorn")
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("board", [b for b in kit.CORTEX_M if b.qemu], ids=lambda board: board.name)
+@with_every_toolchain
+def test_in_qemu(firmware: Firmware) -> None:
+    require("qemu")
+    _works(firmware, "qemu")
+
+
+@pytest.mark.parametrize("name", ["generic_cortex_m0", "generic_cortex_m3", "generic_cortex_m33"])
+@with_every_toolchain
+def test_memory_functions(name: str, toolchain: str, tmp_path: Path) -> None:
+    require(toolchain, "unicorn")
+    firmware = kit.build(boards.load(name), toolchain, "libc_check.c", tmp_path)
+    with RUNNERS["unicorn"].open(firmware) as transport:
+        assert kit.answer(transport, b"") == b"ok\n"
+
+
+@with_every_toolchain
+def test_too_much_ram_is_a_link_error(toolchain: str, tmp_path: Path) -> None:
+    """The stack's least size counts: what leaves no room for it does not link."""
+    require(toolchain)
+    board = boards.load("nucleo_f030r8")
+    with pytest.raises(AssertionError, match="overflowed by"):
+        kit.build(board, toolchain, "ram_hog.c", tmp_path)
+
+
+@pytest.mark.parametrize("toolchain", ["host"])
+def test_host_board(toolchain: str, tmp_path: Path) -> None:
+    require("host-cc")
+    firmware = kit.build(boards.HOST, toolchain, "host_echo.c", tmp_path)
+    with RUNNERS["host"].open(firmware) as transport:
+        assert kit.answer(transport, b"") == b"host\n"
+        every = bytes(set(range(256)) - {ord("c")})
+        assert kit.answer(transport, every, until=every) == every
+        ticks, hz = (int(word, 16) for word in kit.answer(transport, b"c").split())
+        assert 0 < ticks < hz
