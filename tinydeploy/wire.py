@@ -179,18 +179,20 @@ def encode(frame: Frame) -> bytes:
     """A frame as it stands on the line, delimiters included."""
     body = _HEADER.pack(frame.type, frame.status, frame.session, frame.sequence) + frame.data
     body += zlib.crc32(body).to_bytes(4, "little")
-    return b"\0" + cobs.encode(body) + b"\0"
+    packet: bytes = cobs.encode(body)
+    return b"\0" + packet + b"\0"
 
 
 def decode(packet: bytes) -> Frame | None:
     """The frame in the bytes between two delimiters, None when they are none."""
     try:
-        body = cobs.decode(packet)
+        body: bytes = cobs.decode(packet)
     except cobs.DecodeError:
         return None
     if len(body) < _HEADER.size + 4 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
         return None
-    return Frame(*_HEADER.unpack_from(body), data=body[_HEADER.size : -4])
+    kind, status, session, sequence = _HEADER.unpack_from(body)
+    return Frame(kind, status, session, sequence, body[_HEADER.size : -4])
 
 
 class Client:
@@ -482,7 +484,7 @@ class Client:
         self._pending = rest
         return frames
 
-    def _print(self, text: bytes) -> None:
+    def _print(self, text: bytes | bytearray) -> None:
         self._console = (self._console + text)[-MOST_CONSOLE_BYTES:]
 
     def _fault(self, kind: Type, frame: Frame) -> NoReturn:
@@ -524,6 +526,6 @@ class _Patience:
 
     def wait_s(self, round_trip_s: float) -> float:
         """How long to wait for this try's reply: doubles from try to try."""
-        wait_s = max(4 * round_trip_s, LEAST_WAIT_S) * 2 ** min(self.tries, 10)
+        wait_s: float = max(4 * round_trip_s, LEAST_WAIT_S) * 2 ** min(self.tries, 10)
         left_s = self._limit_s - self.elapsed_s
         return max(min(wait_s, MOST_WAIT_S, left_s), LEAST_WAIT_S)

@@ -30,7 +30,7 @@ TICK_INSTRUCTIONS = 62
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Firmware]:
+def built() -> dict[str, Firmware]:
     return {}
 
 
@@ -109,6 +109,7 @@ def test_without_a_compiler_unicorn_still_runs(firmware: Firmware, monkeypatch, 
     monkeypatch.setattr(native, "_compilers", list)
     assert not native.load().native
     assert not list(tmp_path.rglob("*.so"))
+    check(firmware, "unicorn")
 
 
 def test_the_emulators_callbacks_are_compiled_once(monkeypatch, tmp_path):
@@ -147,9 +148,11 @@ def test_missing_qemu_is_one_sentence(monkeypatch):
 def test_qemus_own_message_is_shown(firmware: Firmware):
     require("qemu")
     board = replace(firmware.board, qemu=boards.Qemu("no-such-machine"))
-    with RUNNERS["qemu"].open(replace(firmware, board=board)) as transport:
-        with pytest.raises(wire.DeviceSilent, match="exit code 1: unsupported machine type"):
-            wire.Client(transport, firmware).hello()
+    with (
+        RUNNERS["qemu"].open(replace(firmware, board=board)) as transport,
+        pytest.raises(wire.DeviceSilent, match="exit code 1: unsupported machine type"),
+    ):
+        wire.Client(transport, firmware).hello()
 
 
 @pytest.mark.emulator

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
 from tests.e2e import wirekit
 from tests.e2e.wirekit import Faulty, Interposer
+from tests.support import require
 from tinydeploy import wire
 from tinydeploy.firmware import Firmware
 from tinydeploy.runners import RUNNERS
@@ -39,15 +37,13 @@ def right(client: Client, seed: int = 0, layers: bool = False) -> None:
     assert client.infer(sample, layers=layers).outputs == wirekit.expected(*sample)
 
 
-@contextmanager
-def crashing(firmware: Firmware, first: int, runner: str = "unicorn") -> Iterator[None]:
-    """The model misbehaves in the block's place; a short limit for runs."""
+def misbehave(firmware: Firmware, first: int, runner: str = "unicorn") -> None:
+    """Runs the model once as it should be, then once not, with a short limit for runs."""
     with wirekit.limit(30), RUNNERS[runner].open(firmware) as transport:
         client = Client(transport, firmware, silence_s=1)
         right(client)
         client._run_s = 1.0
         client.infer(wirekit.inputs(0, first))
-    yield
 
 
 @pytest.mark.parametrize("kinds", [("drop",), ("double",), ("flip",), ("delay",), None])
@@ -133,15 +129,16 @@ def test_a_device_that_is_reset_on_the_way(m4: Firmware, kind: Type):
 
 
 def test_another_model_on_the_device(m4: Firmware):
-    with RUNNERS["unicorn"].open(m4) as transport:
-        with pytest.raises(wire.DeviceMismatch, match=wirekit.SHA256):
-            Client(transport, m4, sha256="00" * 32).hello()
+    with (
+        RUNNERS["unicorn"].open(m4) as transport,
+        pytest.raises(wire.DeviceMismatch, match=wirekit.SHA256),
+    ):
+        Client(transport, m4, sha256="00" * 32).hello()
 
 
 def test_undefined_instruction(m4: Firmware):
     with pytest.raises(wire.DeviceFault, match="undefined instruction") as caught:
-        with crashing(m4, wirekit.UNDEFINED):
-            pass
+        misbehave(m4, wirekit.UNDEFINED)
     fault = caught.value
     assert fault.symbol.startswith("first")
     assert fault.registers.pc == m4.symbols["first"].address + int(fault.symbol.split("+")[1], 16)
@@ -151,28 +148,25 @@ def test_call_of_a_null_pointer(m4: Firmware):
     with pytest.raises(
         wire.DeviceFault, match="not Thumb code at 0x00000000, called from"
     ) as caught:
-        with crashing(m4, wirekit.NULL_CALL):
-            pass
+        misbehave(m4, wirekit.NULL_CALL)
     assert caught.value.registers.pc == 0
 
 
 def test_read_of_no_memory(m4: Firmware):
     with pytest.raises(wire.DeviceFault, match=r"no memory is \(0xdead0000\)") as caught:
-        with crashing(m4, wirekit.UNMAPPED_READ):
-            pass
+        misbehave(m4, wirekit.UNMAPPED_READ)
     assert caught.value.symbol.startswith("first")
 
 
 def test_write_to_flash(m4: Firmware):
-    with pytest.raises(wire.DeviceFault, match="no memory"), crashing(m4, wirekit.FLASH_WRITE):
-        pass
+    with pytest.raises(wire.DeviceFault, match="no memory"):
+        misbehave(m4, wirekit.FLASH_WRITE)
 
 
 def test_a_cortex_m0_has_no_unaligned_access(m0: Firmware, m4: Firmware):
-    with pytest.raises(wire.DeviceFault, match="hard fault"), crashing(m0, wirekit.UNALIGNED):
-        pass
-    with crashing(m4, wirekit.UNALIGNED):
-        pass
+    with pytest.raises(wire.DeviceFault, match="hard fault"):
+        misbehave(m0, wirekit.UNALIGNED)
+    misbehave(m4, wirekit.UNALIGNED)
 
 
 def test_a_fault_is_told_over_a_bad_line(m4: Firmware):
@@ -184,45 +178,37 @@ def test_a_fault_is_told_over_a_bad_line(m4: Firmware):
 
 
 def test_a_model_that_never_ends(m4: Firmware, host: Firmware):
-    with pytest.raises(wire.DeviceSilent, match="did not answer RUN in .* it is running at 0x"):
-        with crashing(m4, wirekit.HANG):
-            pass
+    with pytest.raises(wire.DeviceSilent, match=r"did not answer RUN in .* it is running at 0x"):
+        misbehave(m4, wirekit.HANG)
     with pytest.raises(wire.DeviceSilent, match="did not answer RUN in"):
-        with crashing(host, wirekit.HANG, "host"):
-            pass
+        misbehave(host, wirekit.HANG, "host")
 
 
 def test_a_firmware_that_ends(m4: Firmware, host: Firmware):
-    with pytest.raises(wire.DeviceSilent, match="stopped at .* in td_board_exit"):
-        with crashing(m4, wirekit.EXIT):
-            pass
+    with pytest.raises(wire.DeviceSilent, match=r"stopped at .* in td_board_exit"):
+        misbehave(m4, wirekit.EXIT)
     with pytest.raises(wire.DeviceSilent, match="ended with exit code 3"):
-        with crashing(host, wirekit.EXIT, "host"):
-            pass
+        misbehave(host, wirekit.EXIT, "host")
 
 
 def test_a_program_that_crashes(host: Firmware):
     with pytest.raises(wire.DeviceSilent, match="ended by signal"):
-        with crashing(host, wirekit.NULL_CALL, "host"):
-            pass
+        misbehave(host, wirekit.NULL_CALL, "host")
 
 
 def test_the_models_own_error(m4: Firmware):
     with pytest.raises(wire.DeviceError, match="reported an error in RUN"):
-        with crashing(m4, wirekit.FAIL):
-            pass
+        misbehave(m4, wirekit.FAIL)
 
 
 @pytest.mark.emulator
 def test_qemu_tells_the_same_faults(tmp_path_factory: pytest.TempPathFactory):
-    from tests.support import require
-
     require("qemu")
     firmware = wirekit.build("mps2_an386", tmp_path_factory.mktemp("an386"))
     for first in (wirekit.UNDEFINED, wirekit.NULL_CALL, wirekit.UNMAPPED_READ):
         faults = []
         for runner in ("unicorn", "qemu"):
-            with pytest.raises(wire.DeviceFault) as caught, crashing(firmware, first, runner):
-                pass
+            with pytest.raises(wire.DeviceFault) as caught:
+                misbehave(firmware, first, runner)
             faults.append((caught.value.message, caught.value.symbol, caught.value.registers.lr))
         assert faults[0] == faults[1]

@@ -26,7 +26,7 @@ class Device(ClosesOnExit):
         on_request: May answer in the device's stead: the bytes to send, or None to go on.
     """
 
-    on_request: Callable[[Frame], bytes | None] = lambda frame: None  # noqa: E731
+    on_request: Callable[[Frame], bytes | None] = lambda frame: None
     arena: bytearray = field(default_factory=lambda: bytearray(1000))
     counts: Unit = "instructions"
     protocol: int = 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import platform
 import shutil
 import sys
@@ -153,7 +152,7 @@ def _compiled() -> Path:
             try:
                 argv = [*compiler, *_FLAGS, str(_SOURCE), "-o", str(made)]
                 if process.run(argv, timeout_s=_COMPILE_S).returncode == 0:
-                    os.replace(made, library)
+                    made.replace(library)
                     return library
             except TinydeployError as e:
                 error = e

@@ -36,7 +36,8 @@ class PipeTransport(ClosesOnExit):
         self._name = Path(argv[0]).name
         self._stack = ExitStack()
         try:
-            self._stderr = self._stack.enter_context(tempfile.TemporaryFile())
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
+            self._stack.callback(self._stderr.close)
             self._process = self._stack.enter_context(
                 process.started(argv, stderr=self._stderr.fileno(), dies_with_us=True)
             )

@@ -33,6 +33,7 @@ _DWT = 0xE0001000
 _NOWHERE = 0xFFFFFFFE  # where no emulation ends by itself
 _VTOR = 0xD08
 _FAULT_STATUS = {"cfsr": 0xD28, "hfsr": 0xD2C, "mmfar": 0xD34, "bfar": 0xD38}
+_STACKED = ("r0", "r1", "r2", "r3", "r12", "lr")
 _FRAME_BYTES = 32
 _HARD_FAULT = 3
 _EXC_RETURN = 0xFFFFFFF9  # to thread mode, main stack
@@ -244,7 +245,7 @@ class UnicornTransport(ClosesOnExit):
         return sent
 
     def _on_bad_access(
-        self, uc: Any, access: int, address: int, size: int, value: int, user: Any
+        self, _uc: Any, _access: int, address: int, _size: int, _value: int, _user: Any
     ) -> bool:
         self._bad_address = address
         return False
@@ -254,7 +255,7 @@ class UnicornTransport(ClosesOnExit):
         pc = self._register("PC")
         cfsr = self._cause(error, pc)
         registers = Registers(
-            *(self._register(name) for name in ("R0", "R1", "R2", "R3", "R12", "LR")),
+            **{name: self._register(name.upper()) for name in _STACKED},
             pc=pc,
             xpsr=self._register("XPSR"),
             cfsr=cfsr,
