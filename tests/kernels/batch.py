@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.kernels.case import Case
-from tests.kernels.cases import cases_of
+from tests.kernels.cases import beyond_oracle, cases_of
 from tinydeploy.emit.model import model_source
 from tinydeploy.graph import Array
 from tinydeploy.ops import OPERATORS
@@ -74,7 +74,7 @@ class Variant:
 
 
 def draw_cases(operator: str, count: int, start: int) -> tuple[Case, ...]:
-    """`count` cases, the same for the same `start`."""
+    """`count` cases and those beyond the oracle, the same for the same `start`."""
     cases: list[Case] = []
 
     @seed(start)
@@ -90,7 +90,7 @@ def draw_cases(operator: str, count: int, start: int) -> tuple[Case, ...]:
         cases.append(case)
 
     collect()
-    return tuple(cases)
+    return (*cases, *beyond_oracle(operator))
 
 
 def variants_of(cases: Iterable[Case], isas: Sequence[Isa]) -> tuple[Variant, ...]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import Case, activations_shape, quantized, seeds
+from tests.kernels.case import RNG, Case, activations_shape, quantized, seeds
 from tests.kernels.cases.unary import INT8, UINT8, pair, quantization, unary_case
+from tinydeploy.graph import Array, Graph
 from tinydeploy.tflite import writer
 from tinydeploy.tflite.schema import TensorType
 
@@ -15,6 +17,42 @@ def from_float(draw: st.DrawFn) -> Case:
     source = writer.Tensor(shape, TensorType.FLOAT32)
     content = writer.single_operator("QUANTIZE", [source], [quantized(shape, *result)])
     return Case("QUANTIZE", content, f"{list(shape)} FLOAT32 -> INT8 {result}", draw(seeds))
+
+
+def _extremes(graph: Graph, rng: RNG) -> list[list[Array]]:
+    del graph, rng
+    tiny = np.finfo(np.float32).smallest_subnormal
+    values = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        3e38,
+        -3e38,
+        1e12,
+        -1e12,
+        2.0**31,
+        -(2.0**31),
+        0.0,
+        -0.0,
+        tiny,
+    ]
+    return [[np.array(values, np.float32)]]
+
+
+# C leaves the conversion of what no int32 can hold to the processor.
+BEYOND_ORACLE = tuple(
+    Case(
+        "QUANTIZE",
+        writer.single_operator(
+            "QUANTIZE",
+            [writer.Tensor((12,), TensorType.FLOAT32)],
+            [quantized((12,), scale, zero_point)],
+        ),
+        f"extremes -> ({scale}, {zero_point})",
+        make_inputs=_extremes,
+    )
+    for scale, zero_point in ((0.5, 127), (1e-30, -128), (1e30, 3))
+)
 
 
 @st.composite
