@@ -351,6 +351,14 @@ def test_more_activations_than_any_device_has() -> None:
         ({"operators": (Operator("LOGISTIC", (-2,), (1,)),)}, "tensor -2 is used"),
         ({"operators": (Operator("LOGISTIC", (-1,), (2,)),)}, "does not depend on its inputs"),
         ({"operators": (Operator("LOGISTIC", (0,), ()),)}, "writes 0 tensors"),
+        (
+            {"operators": (Operator("LOGISTIC", (0, 0), (2,)),)},
+            "layer 0 LOGISTIC has 2 inputs, it takes 1",
+        ),
+        (
+            {"operators": (Operator("CONV_2D", (0,), (2,)),)},
+            "layer 0 CONV_2D has 1 inputs, it takes 2 to 3",
+        ),
         ({"operators": (Operator("LOGISTIC", (0,), (1, 2)),)}, "writes 2 tensors"),
         (
             {"operators": (Operator("SVDF", (0,), (1,)), Operator("GATHER", (1,), (2,)))},

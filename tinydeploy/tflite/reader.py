@@ -17,6 +17,7 @@ from .order import check_order
 from .schema import (
     CUSTOM,
     FILE_IDENTIFIER,
+    INPUT_COUNTS,
     OPERATOR_NAMES,
     OPTIONS_TYPES,
     VERSION,
@@ -302,6 +303,10 @@ def _refuse_float(label: str, tensors: Sequence[Tensor], layer: Layer) -> None:
 
 
 def _node(layer: Layer, tensors: Sequence[Tensor], label: str) -> Node:
+    fewest, most = INPUT_COUNTS.get(layer.op, (1, len(layer.inputs)))
+    if not fewest <= len(layer.inputs) <= most:
+        wanted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        raise InputError(f"{label}: {layer} has {len(layer.inputs)} inputs, it takes {wanted}")
     view = OperatorView(
         index=layer.index,
         name=layer.op,

@@ -204,6 +204,31 @@ OPTIONS_TYPES: dict[str, int] = {
 }
 
 
+# (fewest, most) inputs of an operator; those that take any number are absent.
+INPUT_COUNTS: dict[str, tuple[int, int]] = {
+    "CONV_2D": (2, 3),
+    "DEPTHWISE_CONV_2D": (2, 3),
+    "FULLY_CONNECTED": (2, 3),
+    "AVERAGE_POOL_2D": (1, 1),
+    "MAX_POOL_2D": (1, 1),
+    "ADD": (2, 2),
+    "SUB": (2, 2),
+    "MUL": (2, 2),
+    "PAD": (2, 2),
+    "MEAN": (2, 2),
+    "RESHAPE": (1, 2),
+    "SOFTMAX": (1, 1),
+    "LOGISTIC": (1, 1),
+    "TANH": (1, 1),
+    "RELU": (1, 1),
+    "RELU6": (1, 1),
+    "LEAKY_RELU": (1, 1),
+    "HARD_SWISH": (1, 1),
+    "QUANTIZE": (1, 1),
+    "DEQUANTIZE": (1, 1),
+}
+
+
 class Kind(Enum):
     """The type of a field of an options table."""
 
