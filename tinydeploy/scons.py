@@ -264,8 +264,8 @@ def _title(what: str) -> Callable[[list[Node], list[Node], Environment], str]:
     return title
 
 
-# Actions on a firmware's node, for an Alias: print what it takes of the board's memories; run it and
-# compare its answers with the model's.
+# Actions on a firmware's node, for an Alias: print what it takes of the board's memories; run it
+# and compare its answers with the model's.
 size = Action(_size, None)
 verify = Action(_verify, None)
 

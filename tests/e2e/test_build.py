@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -110,7 +111,9 @@ def test_a_changed_kernel_of_the_package_rebuilds(tmp_path: Path) -> None:
     kernel = package / "tinydeploy" / "kernels" / source
     kernel.write_text(kernel.read_text() + "\n/* changed */\n")
     assert project.build()[0] == f"CC src/{source}"
-    header = package / "tinydeploy" / "kernels" / "td_fixedpoint.h"
+    included = re.search(r'#include "(\w+\.h)"', kernel.read_text())
+    assert included is not None
+    header = package / "tinydeploy" / "kernels" / included[1]
     header.write_text(header.read_text() + "\n/* changed */\n")
     assert f"CC src/{source}" in project.build()
 
