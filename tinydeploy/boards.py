@@ -1,132 +1,37 @@
-"""Boards and microcontrollers: `boards/**/*.toml` as dataclasses.
-
-Facts are data. Every table that states facts about hardware has a `source`: the manual and the
-register or section that says so.
-"""
+"""Boards: `boards/<name>/board.toml` as dataclasses, and how they are found."""
 
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from . import cores, paths, tomldata
-from .cores import Core, Fpu
+from .cores import Core
 from .errors import InputError
+from .mcu import Counter, Gpio, Mcu, Memory, Step, Uart, check_names, is_name
 
-UartIp = Literal["stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart"]
-GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio"]
-CounterIp = Literal["cortex", "nrf51_timer"]
-
-_ADDRESS_SPACE = 1 << 32
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A range of addresses: [origin, origin + bytes)."""
-
-    name: Annotated[str, "the manual's name for it: flash, sram1, dtcm"]
-    kind: Annotated[Literal["flash", "ram"], "flash holds code and constants, ram everything else"]
-    origin: Annotated[int, "first address"]
-    bytes: Annotated[int, "size"]
-
-    @property
-    def end(self) -> int:
-        return self.origin + self.bytes
-
-    def __post_init__(self) -> None:
-        if self.origin < 0 or self.bytes <= 0 or self.end > _ADDRESS_SPACE:
-            raise ValueError(
-                f"memory {self.name}: {self.bytes:#x} bytes at {self.origin:#x} are outside the "
-                "32-bit address space"
-            )
-        if self.origin % 8 or self.bytes % 8:
-            raise ValueError(f"memory {self.name}: origin and bytes must be multiples of 8")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One read-modify-write of a 32-bit register, before the console is used."""
-
-    register: Annotated[int, "address"]
-    source: Annotated[str, "what it does, and the manual and register that say so"]
-    clear: Annotated[int, "bits to clear first"] = 0
-    set: Annotated[int, "bits to set then"] = 0
-
-    def __post_init__(self) -> None:
-        if self.register % 4 or not 0 <= self.register < _ADDRESS_SPACE:
-            raise ValueError(f"register {self.register:#x} is not a word-aligned 32-bit address")
-        if not (0 <= self.clear < _ADDRESS_SPACE and 0 <= self.set < _ADDRESS_SPACE):
-            raise ValueError(f"register {self.register:#x}: clear and set are 32-bit masks")
-
-
-@dataclass(frozen=True)
-class Uart:
-    """A serial port of a microcontroller."""
-
-    ip: Annotated[UartIp, "which driver: firmware_templates/common/uart_<ip>.c"]
-    address: Annotated[int, "of its first register"]
-    source: Annotated[str, "manual and section"]
-    enable: Annotated[tuple[Step, ...], "switches its clock on"] = ()
-    clock_hz: Annotated[int, "its kernel clock after reset, if it is not the processor's"] = 0
-    fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
-
-
-@dataclass(frozen=True)
-class Gpio:
-    """The general-purpose I/O ports: one register block a port."""
-
-    ip: Annotated[GpioIp, "stm32_gpio_v1 has CRL and CRH (F1), v2 MODER and AFR (later families)"]
-    address: Annotated[int, "of port A (STM32) or 0 (Nordic)"]
-    source: Annotated[str, "manual and section"]
-    enable_register: Annotated[int, "the RCC register that switches the ports' clocks on"] = 0
-    enable_bit: Annotated[int, "port A's bit in it; the other ports follow"] = 0
-    stride: Annotated[int, "distance from port to port"] = 0x400
-
-
-@dataclass(frozen=True)
-class Counter:
-    """What counts processor cycles."""
-
-    ip: Annotated[CounterIp, "cortex: DWT CYCCNT where it counts, else SysTick"]
-    source: Annotated[str, "manual and section"]
-    address: Annotated[int, "of its first register, where it is a peripheral"] = 0
-
-
-@dataclass(frozen=True)
-class Mcu:
-    """A microcontroller: `boards/mcu/<name>.toml`."""
-
-    name: Annotated[str, "the file's name: letters, digits, underscores"]
-    title: Annotated[str, "what people call it"]
-    core: Annotated[str, f"one of {', '.join(cores.CORES)}"]
-    clock_hz: Annotated[int, "the processor's clock after reset, when nobody has set it up"]
-    interrupts: Annotated[int, "external interrupts in the vector table"]
-    source: Annotated[str, "the reference manual and data sheet that all the facts come from"]
-    memories: Annotated[tuple[Memory, ...], "all that code and data may use"]
-    uarts: Annotated[Mapping[str, Uart], "serial ports by the manual's name in lower case"]
-    fpu: Annotated[Fpu, "the floating-point unit it was made with"] = "none"
-    gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
-    counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
-    setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
-
-    def __post_init__(self) -> None:
-        _check_name(self.name)
-        if self.core not in cores.CORES:
-            near = difflib.get_close_matches(self.core, cores.CORES, 1)
-            known = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"unknown core {self.core!r}; {known}known: {', '.join(cores.CORES)}")
-        if not 0 < self.clock_hz < _ADDRESS_SPACE:
-            raise ValueError(f"clock_hz is {self.clock_hz}")
-        if not 1 <= self.interrupts <= 480:
-            raise ValueError(f"interrupts is {self.interrupts}; a Cortex-M has 1 to 480")
-        _check_memories(self.memories)
+__all__ = [
+    "HOST",
+    "Board",
+    "Console",
+    "Counter",
+    "Gpio",
+    "Mcu",
+    "Memory",
+    "Pin",
+    "Qemu",
+    "Step",
+    "Uart",
+    "all_boards",
+    "load",
+    "schema",
+]
 
 
 @dataclass(frozen=True)
@@ -145,8 +50,12 @@ class Pin:
     def number(self) -> int:
         return int(self.pin[3:] if "." in self.pin else self.pin[2:])
 
+    @property
+    def is_nordic(self) -> bool:
+        return "." in self.pin
+
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"P[A-Z]([0-9]|1[0-5])|P[01]\.([0-9]|[12][0-9]|3[01])", self.pin):
+        if not re.fullmatch(r"P[A-K]([0-9]|1[0-5])|P[01]\.([0-9]|[12][0-9]|3[01])", self.pin):
             raise ValueError(f"{self.pin!r} is not a pin; write PG7 or P0.24")
         if not 0 <= self.function <= 15:
             raise ValueError(f"pin {self.pin}: function is {self.function}; there are 0 to 15")
@@ -162,6 +71,10 @@ class Console:
     tx: Annotated[Pin | None, "the pin that the microcontroller sends on"] = None
     rx: Annotated[Pin | None, "the pin that it receives on"] = None
 
+    def __post_init__(self) -> None:
+        if not 300 <= self.baud <= 4_000_000:
+            raise ValueError(f"baud is {self.baud}; use 300 to 4000000, such as 115200")
+
 
 @dataclass(frozen=True)
 class Qemu:
@@ -170,6 +83,12 @@ class Qemu:
     machine: Annotated[str, "for qemu-system-arm -machine"]
     serial: Annotated[int, "which of the machine's serial ports the console is, from 0"] = 0
     clock_hz: Annotated[int, "the rate at which the machine counts cycles, if not the real one"] = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.serial < 16:
+            raise ValueError(f"serial is {self.serial}; QEMU's ports are 0 to 15")
+        if not 0 <= self.clock_hz < 1 << 32:
+            raise ValueError(f"clock_hz is {self.clock_hz}")
 
 
 @dataclass(frozen=True)
@@ -186,7 +105,7 @@ class _BoardFile:
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_names(self.name, self.title)
         if self.stack_bytes < 256 or self.stack_bytes % 8:
             raise ValueError(f"stack_bytes is {self.stack_bytes}; at least 256, a multiple of 8")
 
@@ -260,12 +179,12 @@ def load(name: str, folders: Sequence[Path] = ()) -> Board:
         return HOST
     for folder in _search(folders):
         path = folder / name / "board.toml"
-        if re.fullmatch(r"\w+", name) and path.is_file():
+        if is_name(name) and path.is_file():
             return _read_board(path, folders)
     names = [HOST.name, *_board_paths(folders)]
     near = difflib.get_close_matches(name.lower(), names, 3, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "tinydeploy boards lists them"
-    raise InputError(f"unknown board {name!r}", hint)
+    raise InputError(f"unknown board {name!r:.60}", hint)
 
 
 def all_boards(folders: Sequence[Path] = ()) -> tuple[Board, ...]:
@@ -305,12 +224,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
     if data.name != path.parent.name:
         raise InputError(f"{path}: name is {data.name!r}, its folder is {path.parent.name!r}")
     mcu = _read_mcu(data.mcu, path, folders)
-    if data.console.uart not in mcu.uarts:
-        near = difflib.get_close_matches(data.console.uart, mcu.uarts, 1)
-        raise InputError(
-            f"{path}: console.uart is {data.console.uart!r}, which {mcu.name} does not have",
-            f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(mcu.uarts)}",
-        )
+    _check_console(path, data.console, mcu)
     core = cores.find(mcu.core, mcu.fpu)
     if data.unicorn and not core.unicorn_model:
         raise InputError(f"{path}: Unicorn has no {core.title}", "unicorn = false")
@@ -327,12 +241,34 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
     )
 
 
+def _check_console(path: Path, console: Console, mcu: Mcu) -> None:
+    if console.uart not in mcu.uarts:
+        near = difflib.get_close_matches(console.uart, mcu.uarts, 1)
+        raise InputError(
+            f"{path}: console.uart is {console.uart!r}, which {mcu.name} does not have",
+            f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(mcu.uarts)}",
+        )
+    pins = [pin for pin in (console.tx, console.rx) if pin is not None]
+    nordic = mcu.gpio is not None and mcu.gpio.ip == "nrf51_gpio"
+    if mcu.gpio is None and pins:
+        raise InputError(
+            f"{path}: console has pins, but {mcu.name} has no [gpio] to set them up with",
+            "leave out tx and rx, or describe its [gpio]",
+        )
+    if mcu.gpio is not None and (len(pins) < 2 or any(p.is_nordic != nordic for p in pins)):
+        example = ("P0.24", "P0.25") if nordic else ("PG7", "PG8")
+        raise InputError(
+            f"{path}: console needs the pins tx and rx, as {mcu.title} names them",
+            'tx = {{ pin = "{}" }}, rx = {{ pin = "{}" }}'.format(*example),
+        )
+
+
 def _read_mcu(name: str, user: Path, folders: Sequence[Path]) -> Mcu:
     """Reads the microcontroller that the board file `user` names."""
     names: list[str] = []
     for folder in _search(folders):
         path = folder / "mcu" / f"{name}.toml"
-        if re.fullmatch(r"\w+", name) and path.is_file():
+        if is_name(name) and path.is_file():
             mcu = tomldata.read(Mcu, path)
             if mcu.name != name:
                 raise InputError(f"{path}: name is {mcu.name!r}, its file is {path.name!r}")
@@ -341,27 +277,7 @@ def _read_mcu(name: str, user: Path, folders: Sequence[Path]) -> Mcu:
         names += [p.stem for p in (folder / "mcu").glob("*.toml")]
     near = difflib.get_close_matches(name, names, 3, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(names))}"
-    raise InputError(f"{user}: unknown mcu {name!r}", hint)
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name):
-        raise ValueError(
-            f"name is {name!r}; use up to 48 lower-case letters, digits and underscores"
-        )
-
-
-def _check_memories(memories: tuple[Memory, ...]) -> None:
-    for kind in ("flash", "ram"):
-        if not any(m.kind == kind for m in memories):
-            raise ValueError(f"there is no memory of kind {kind!r}")
-    ordered = sorted(memories, key=lambda m: m.origin)
-    for low, high in itertools.pairwise(ordered):
-        if low.end > high.origin:
-            raise ValueError(
-                f"memories {low.name} ({low.origin:#x} to {low.end:#x}) and {high.name} "
-                f"(from {high.origin:#x}) overlap"
-            )
+    raise InputError(f"{user}: unknown mcu {name!r:.60}", hint)
 
 
 def _contiguous_ram(memories: tuple[Memory, ...]) -> list[Memory]:

@@ -60,6 +60,8 @@ def read(record: type[T], path: Path) -> T:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is not valid TOML: it is nested too deeply") from error
     try:
         return _record(record, table, ())
     except DataError as error:

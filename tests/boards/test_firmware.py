@@ -27,7 +27,7 @@ UNUSABLE = 1 << 16  # CFSR.UNDEFINSTR
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Firmware]:
+def built() -> dict[tuple[str, str, str], Firmware]:
     """What `firmware()` has built in this module."""
     return {}
 
@@ -60,6 +60,7 @@ def test_vector_table(board: Board, firmware: Firmware) -> None:
     assert board.ram is not None
     with firmware.elf.open("rb") as file:
         text = ELFFile(file).get_section_by_name(".text")
+        assert text is not None
         assert text["sh_addr"] == board.flash.origin
         content = text.data()
     count = 16 + board.mcu.interrupts

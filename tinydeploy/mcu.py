@@ -1,0 +1,187 @@
+"""Microcontrollers: `boards/mcu/<name>.toml` as dataclasses.
+
+Facts are data. Every table that states facts about hardware has a `source`: the manual and the
+register or section that says so.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from . import cores
+from .cores import Fpu
+
+UartIp = Literal["stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart"]
+GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio"]
+CounterIp = Literal["cortex", "nrf51_timer"]
+
+PORTS = 11  # of the part with most of them: A to K
+
+_ADDRESS_SPACE = 1 << 32
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A range of addresses: [origin, origin + bytes)."""
+
+    name: Annotated[str, "the manual's name for it: flash, sram1, dtcm"]
+    kind: Annotated[Literal["flash", "ram"], "flash holds code and constants, ram everything else"]
+    origin: Annotated[int, "first address"]
+    bytes: Annotated[int, "size"]
+
+    @property
+    def end(self) -> int:
+        return self.origin + self.bytes
+
+    def __post_init__(self) -> None:
+        if self.origin < 0 or self.bytes <= 0 or self.end > _ADDRESS_SPACE:
+            raise ValueError(
+                f"memory {self.name}: {self.bytes:#x} bytes at {self.origin:#x} are outside the "
+                "32-bit address space"
+            )
+        if self.origin % 8 or self.bytes % 8:
+            raise ValueError(f"memory {self.name}: origin and bytes must be multiples of 8")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One read-modify-write of a 32-bit register, before the console is used."""
+
+    register: Annotated[int, "address"]
+    source: Annotated[str, "what it does, and the manual and register that say so"]
+    clear: Annotated[int, "bits to clear first"] = 0
+    set: Annotated[int, "bits to set then"] = 0
+
+    def __post_init__(self) -> None:
+        _check_register("register", self.register)
+        if not (0 <= self.clear < _ADDRESS_SPACE and 0 <= self.set < _ADDRESS_SPACE):
+            raise ValueError(f"register {self.register:#x}: clear and set are 32-bit masks")
+
+
+@dataclass(frozen=True)
+class Uart:
+    """A serial port of a microcontroller."""
+
+    ip: Annotated[UartIp, "which driver: firmware_templates/common/uart_<ip>.c"]
+    address: Annotated[int, "of its first register"]
+    source: Annotated[str, "manual and section"]
+    enable: Annotated[tuple[Step, ...], "switches its clock on"] = ()
+    clock_hz: Annotated[int, "its kernel clock after reset, if it is not the processor's"] = 0
+    fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
+
+    def __post_init__(self) -> None:
+        _check_register("address", self.address)
+        if not 0 <= self.clock_hz < _ADDRESS_SPACE:
+            raise ValueError(f"clock_hz is {self.clock_hz}")
+
+
+@dataclass(frozen=True)
+class Gpio:
+    """The general-purpose I/O ports: one register block a port."""
+
+    ip: Annotated[GpioIp, "stm32_gpio_v1 has CRL and CRH (F1), v2 MODER and AFR (later families)"]
+    address: Annotated[int, "of port A (STM32) or 0 (Nordic)"]
+    source: Annotated[str, "manual and section"]
+    enable_register: Annotated[int, "the RCC register that switches the ports' clocks on"] = 0
+    enable_bit: Annotated[int, "port A's bit in it; the other ports follow"] = 0
+    stride: Annotated[int, "distance from port to port"] = 0x400
+
+    def __post_init__(self) -> None:
+        _check_register("address", self.address)
+        _check_register("enable_register", self.enable_register)
+        _check_register("stride", self.stride)
+        if self.address + PORTS * self.stride + 0x1000 > _ADDRESS_SPACE:
+            raise ValueError(f"ports from {self.address:#x} on are outside the address space")
+        if not 0 <= self.enable_bit <= 32 - PORTS:
+            raise ValueError(f"enable_bit is {self.enable_bit}; use 0 to {32 - PORTS}")
+        if self.ip != "nrf51_gpio" and not self.enable_register:
+            raise ValueError(f"a port of {self.ip} needs its enable_register")
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What counts processor cycles."""
+
+    ip: Annotated[CounterIp, "cortex: DWT CYCCNT where it counts, else SysTick"]
+    source: Annotated[str, "manual and section"]
+    address: Annotated[int, "of its first register, where it is a peripheral"] = 0
+
+    def __post_init__(self) -> None:
+        _check_register("address", self.address)
+        if self.ip != "cortex" and not self.address:
+            raise ValueError(f"a {self.ip} needs its address")
+
+
+@dataclass(frozen=True)
+class Mcu:
+    """A microcontroller: `boards/mcu/<name>.toml`."""
+
+    name: Annotated[str, "the file's name: letters, digits, underscores"]
+    title: Annotated[str, "what people call it"]
+    core: Annotated[str, f"one of {', '.join(cores.CORES)}"]
+    clock_hz: Annotated[int, "the processor's clock after reset, when nobody has set it up"]
+    interrupts: Annotated[int, "external interrupts in the vector table"]
+    source: Annotated[str, "the reference manual and data sheet that all the facts come from"]
+    memories: Annotated[tuple[Memory, ...], "all that code and data may use"]
+    uarts: Annotated[Mapping[str, Uart], "serial ports by the manual's name in lower case"]
+    fpu: Annotated[Fpu, "the floating-point unit it was made with"] = "none"
+    gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
+    counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
+    setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
+
+    def __post_init__(self) -> None:
+        check_names(self.name, self.title)
+        if self.core not in cores.CORES:
+            near = difflib.get_close_matches(self.core, cores.CORES, 1)
+            known = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"unknown core {self.core!r}; {known}known: {', '.join(cores.CORES)}")
+        if not 0 < self.clock_hz < _ADDRESS_SPACE:
+            raise ValueError(f"clock_hz is {self.clock_hz}")
+        if not 1 <= self.interrupts <= 480:
+            raise ValueError(f"interrupts is {self.interrupts}; a Cortex-M has 1 to 480")
+        _check_memories(self.memories)
+        flash = next(m for m in self.memories if m.kind == "flash")
+        vectors = 1 << (4 * (16 + self.interrupts) - 1).bit_length()
+        if flash.origin % vectors:
+            raise ValueError(
+                f"memory {flash.name} begins at {flash.origin:#x}; a vector table of "
+                f"{16 + self.interrupts} words must be at a multiple of {vectors:#x}"
+            )
+
+
+def is_name(text: str) -> bool:
+    """Whether it may be the name of a board or microcontroller: a file's name, a C identifier."""
+    return re.fullmatch(r"[a-z][a-z0-9_]{0,47}", text) is not None
+
+
+def check_names(name: str, title: str) -> None:
+    """Raises ValueError for a name that is no identifier, or a title of more than a line."""
+    if not is_name(name):
+        raise ValueError(
+            f"name is {name!r}; use up to 48 lower-case letters, digits and underscores"
+        )
+    if not title or not title.isprintable():
+        raise ValueError(f"title is {title!r}; use one line of printable characters")
+
+
+def _check_register(what: str, address: int) -> None:
+    if address % 4 or not 0 <= address < _ADDRESS_SPACE:
+        raise ValueError(f"{what} {address:#x} is not a word-aligned 32-bit address")
+
+
+def _check_memories(memories: tuple[Memory, ...]) -> None:
+    for kind in ("flash", "ram"):
+        if not any(m.kind == kind for m in memories):
+            raise ValueError(f"there is no memory of kind {kind!r}")
+    ordered = sorted(memories, key=lambda m: m.origin)
+    for low, high in itertools.pairwise(ordered):
+        if low.end > high.origin:
+            raise ValueError(
+                f"memories {low.name} ({low.origin:#x} to {low.end:#x}) and {high.name} "
+                f"(from {high.origin:#x}) overlap"
+            )
