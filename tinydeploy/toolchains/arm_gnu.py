@@ -33,6 +33,7 @@ class ArmGnu:
         return (
             *core.gcc_flags,
             "-O2" if optimize.value == "speed" else "-Os",
+            # Not -flto: kws gets 1 KB smaller and no faster, and loses the names of functions.
             *base.COMMON_FLAGS,
             # The C library's headers may not be installed; memcpy is still the compiler's own.
             "-ffreestanding",
