@@ -71,6 +71,7 @@ class Status(IntEnum):
     NO_SESSION = 1
     REFUSED = 2
     FAILED = 3
+    NOT_READY = 4
 
 
 class Kind(IntEnum):
@@ -94,7 +95,7 @@ class DeviceMismatch(DeviceError):
 
 
 class DeviceRestarted(DeviceError):
-    """The device has forgotten us: it was reset in the middle."""
+    """The device has forgotten us, or what we loaded: it was reset in the middle."""
 
 
 class DeviceFault(DeviceError):
@@ -235,6 +236,7 @@ class Client:
         self._least_s = {Type.HELLO: LONG_WAIT_S, Type.RUN: LONG_WAIT_S, Type.STEP: LONG_WAIT_S}
         self._chunk_bytes = LEAST_CHUNK_BYTES
         self._hello: Hello | None = None
+        self._loaded: dict[int, bytes] = {}
 
     @property
     def console(self) -> str:
@@ -310,10 +312,11 @@ class Client:
 
         for _ in self._in_chunks(Type.LOAD, part, len(data), hello.data_bytes - prefix_bytes):
             pass
+        self._loaded[index] = data
 
     def run(self) -> int:
         """Runs the model once. Returns what it took, in the transport's unit."""
-        return self._timed(Type.RUN, b"")
+        return self._timed(Type.RUN, self._inputs_crc())
 
     def read(self, index: int) -> bytes:
         """An output's bytes; valid until the next load."""
@@ -322,7 +325,7 @@ class Client:
     def run_layers(self) -> Iterator[LayerResult]:
         """Runs the model step by step, each when it is asked for."""
         for step in range(self._known().layers):
-            count = self._timed(Type.STEP, step.to_bytes(4, "little"))
+            count = self._timed(Type.STEP, self._inputs_crc() + step.to_bytes(4, "little"))
             size, index = self._tensor(Kind.LAYER, step)
             yield LayerResult(index, count, self._read(Kind.LAYER, step, size))
 
@@ -349,6 +352,15 @@ class Client:
                 self.restarts += 1
                 self._hello = None
         return action()
+
+    def _inputs_crc(self) -> bytes:
+        """Of all inputs: the device runs on nothing else."""
+        crc = 0
+        for index in range(len(self._known().inputs)):
+            if index not in self._loaded:
+                raise DeviceError(f"input {index} has not been loaded")
+            crc = zlib.crc32(self._loaded[index], crc)
+        return crc.to_bytes(4, "little")
 
     def _tensor(self, kind: Kind, index: int) -> tuple[int, int]:
         """(bytes, operator's number in the file)."""
@@ -423,7 +435,7 @@ class Client:
         raise DeviceSilent(message, "tinydeploy doctor")
 
     def _check(self, kind: Type, reply: Frame) -> None:
-        if reply.status == Status.NO_SESSION:
+        if reply.status in (Status.NO_SESSION, Status.NOT_READY):
             raise DeviceRestarted(f"the device was reset before {kind.name}")
         if reply.status == Status.FAILED:
             raise DeviceError(f"the model's code reported an error in {kind.name}")

@@ -11,6 +11,10 @@ static td_frame frame; /* the request, then the reply in its place */
 static uint16_t session; /* 0 until the host has said hello: a restart is thereby noticed */
 static uint32_t sequence;
 
+/* How many layers have run since an input was written: their results are there, and what they ran
+ * on is known to be right. */
+static uint32_t layers_run;
+
 static uint8_t init_status;
 static uint32_t init_ticks;
 
@@ -59,12 +63,33 @@ static int find(uint32_t kind, uint32_t index, td_tensor *tensor, uint32_t *numb
   return 1;
 }
 
+/* Whether the inputs are, byte for byte, what the host has loaded. */
+static int inputs_have_crc(uint32_t expected) {
+  uint32_t crc = 0;
+  for (uint32_t i = 0; i < td_model_input_count; i++) {
+    const td_tensor input = td_model_input(i);
+    crc = td_wire_crc(crc, input.data, input.bytes);
+  }
+  return crc == expected;
+}
+
+static void run_once(int step) {
+  const uint32_t index = step ? frame.data[1] : 0u;
+  run_ticks = 0;
+  run_status = TD_STATUS_NOT_READY;
+  if (index != 0u ? index != layers_run : !inputs_have_crc(frame.data[0])) {
+    return;
+  }
+  const uint32_t start = td_board_cycles();
+  const td_status status = step ? td_model_run_layer(index) : td_model_run();
+  run_ticks = td_board_cycles() - start;
+  run_status = status == TD_OK ? TD_STATUS_OK : TD_STATUS_FAILED;
+  layers_run = step ? index + 1u : td_model_layer_count;
+}
+
 static uint32_t run(int again, int step) {
   if (!again) {
-    const uint32_t start = td_board_cycles();
-    const td_status status = step ? td_model_run_layer(frame.data[0]) : td_model_run();
-    run_ticks = td_board_cycles() - start;
-    run_status = status == TD_OK ? TD_STATUS_OK : TD_STATUS_FAILED;
+    run_once(step);
   }
   frame.data[0] = run_ticks;
   frame.status = run_status;
@@ -81,10 +106,10 @@ static uint32_t answer(uint32_t data_bytes, int again) {
   if (frame.type == TD_HELLO && data_bytes == 0u) {
     return hello();
   }
-  if (frame.type == TD_RUN && data_bytes == 0u) {
+  if (frame.type == TD_RUN && data_bytes == 4u) {
     return run(again, 0);
   }
-  if (frame.type == TD_STEP && data_bytes == 4u && in[0] < td_model_layer_count) {
+  if (frame.type == TD_STEP && data_bytes == 8u && in[1] < td_model_layer_count) {
     return run(again, 1);
   }
   if (frame.type == TD_TENSOR && data_bytes == 8u && find(in[0], in[1], &tensor, &number)) {
@@ -96,6 +121,7 @@ static uint32_t answer(uint32_t data_bytes, int again) {
     const uint32_t offset = in[1];
     const uint32_t bytes = data_bytes - 8u;
     if (offset <= tensor.bytes && bytes <= tensor.bytes - offset) {
+      layers_run = 0;
       copy((uint8_t *)tensor.data + offset, (const uint8_t *)&in[2], bytes);
       return 0u;
     }
@@ -103,6 +129,13 @@ static uint32_t answer(uint32_t data_bytes, int again) {
   if (frame.type == TD_READ && data_bytes == 16u && find(in[0], in[1], &tensor, &number)) {
     const uint32_t offset = in[2];
     const uint32_t bytes = in[3];
+    const uint32_t needed = in[0] == TD_KIND_LAYER    ? in[1] + 1u
+                            : in[0] == TD_KIND_OUTPUT ? td_model_layer_count
+                                                      : layers_run;
+    if (layers_run != needed) {
+      frame.status = TD_STATUS_NOT_READY;
+      return 0u;
+    }
     if (bytes <= TD_WIRE_DATA_BYTES && offset <= tensor.bytes && bytes <= tensor.bytes - offset) {
       copy((uint8_t *)frame.data, (const uint8_t *)tensor.data + offset, bytes);
       return bytes;

@@ -9,14 +9,14 @@
 _Static_assert(BODY_BYTES < 254u, "a frame is at most one COBS block");
 _Static_assert(sizeof(td_frame) == BODY_BYTES, "a frame has no padding");
 
-/* CRC-32 (IEEE 802.3, reflected), four bits at a time: the table is the CRC of each nibble. */
-static uint32_t crc32(const uint8_t *bytes, uint32_t count) {
+/* Four bits at a time: the table is the CRC of each nibble. */
+uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count) {
   static const uint32_t table[16] = {
       0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u,
       0x4db26158u, 0x5005713cu, 0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
       0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu,
   };
-  uint32_t crc = 0xffffffffu;
+  crc = ~crc;
   for (uint32_t i = 0; i < count; i++) {
     crc ^= bytes[i];
     crc = table[crc & 15u] ^ (crc >> 4);
@@ -68,7 +68,8 @@ uint32_t td_wire_receive(td_frame *frame) {
   for (;;) {
     const uint32_t length = receive_body(body);
     /* The CRC of a message followed by its CRC is a constant. */
-    if (length >= TD_WIRE_HEADER_BYTES + CRC_BYTES && crc32(body, length) == 0x2144df1cu) {
+    if (length >= TD_WIRE_HEADER_BYTES + CRC_BYTES &&
+        td_wire_crc(0u, body, length) == 0x2144df1cu) {
       return length - TD_WIRE_HEADER_BYTES - CRC_BYTES;
     }
   }
@@ -77,7 +78,7 @@ uint32_t td_wire_receive(td_frame *frame) {
 void td_wire_send(td_frame *frame, uint32_t data_bytes) {
   uint8_t *body = (uint8_t *)frame;
   uint32_t length = TD_WIRE_HEADER_BYTES + data_bytes;
-  uint32_t crc = crc32(body, length);
+  uint32_t crc = td_wire_crc(0u, body, length);
   for (uint32_t i = 0; i < CRC_BYTES; i++, crc >>= 8) {
     body[length++] = (uint8_t)crc;
   }

@@ -22,7 +22,13 @@ enum {
   TD_REPLY = 0x80 /* is added to a request's type in its reply */
 };
 
-enum { TD_STATUS_OK = 0, TD_STATUS_NO_SESSION = 1, TD_STATUS_REFUSED = 2, TD_STATUS_FAILED = 3 };
+enum {
+  TD_STATUS_OK = 0,
+  TD_STATUS_NO_SESSION = 1, /* no hello since the reset */
+  TD_STATUS_REFUSED = 2,    /* there is no such request or tensor */
+  TD_STATUS_FAILED = 3,     /* td_model_*() returned TD_ERROR */
+  TD_STATUS_NOT_READY = 4   /* the inputs, or the layer before, are not what the host thinks */
+};
 
 enum { TD_KIND_INPUT = 0, TD_KIND_OUTPUT = 1, TD_KIND_LAYER = 2 };
 
@@ -36,6 +42,9 @@ typedef struct {
 } td_frame;
 
 #define TD_WIRE_HEADER_BYTES 8u
+
+/* CRC-32 (IEEE 802.3, reflected) of bytes that may come in pieces: `crc` is 0 before the first. */
+uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count);
 
 /* Waits for the next whole frame with a right CRC; all else on the line is passed over.
  * Returns how many bytes of data it has, 0 <= . <= TD_WIRE_DATA_BYTES. */

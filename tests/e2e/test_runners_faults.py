@@ -212,3 +212,28 @@ def test_qemu_tells_the_same_faults(tmp_path_factory: pytest.TempPathFactory):
                 misbehave(firmware, first, runner)
             faults.append((caught.value.message, caught.value.symbol, caught.value.registers.lr))
         assert faults[0] == faults[1]
+
+
+def test_a_reset_that_an_old_hello_hides(m4: Firmware):
+    """The device is reset while a copy of our hello is still on its way to it."""
+    hellos: list[bytes] = []
+    resets: list[Type] = []
+
+    def reset(line: Transport, data: bytes) -> None:
+        kind = Type(wirekit.frame_of(data).type)
+        if kind == Type.HELLO:
+            hellos.append(data)
+        if kind in (Type.RUN, Type.STEP, Type.READ) and kind not in resets:
+            resets.append(kind)
+            assert isinstance(line, UnicornTransport)
+            line._reset()
+            # As after a power failure, the inputs are gone.
+            line._uc.mem_write(m4.symbols["arena"].address, bytes(3000))
+            line.write(hellos[-1])
+        line.write(data)
+
+    with wirekit.limit(30), RUNNERS["unicorn"].open(m4) as transport:
+        client = Client(Interposer(transport, reset), m4)
+        for seed in range(3):
+            right(client, seed, layers=seed > 0)
+        assert len(resets) == client.restarts == 3

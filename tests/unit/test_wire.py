@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -89,6 +90,8 @@ class Device(ClosesOnExit):
             self.arena[offset : offset + len(data) - 8] = data[8:]
             return reply(frame, b"")
         if frame.type in (Type.RUN, Type.STEP):
+            if zlib.crc32(self.arena) != int.from_bytes(data[:4], "little"):
+                return reply(frame, bytes(4), Status.NOT_READY)
             self.runs += 1
             self.arena = bytearray((byte + 1) % 256 for byte in self.arena)
             return reply(frame, (123).to_bytes(4, "little"))
