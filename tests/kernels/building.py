@@ -46,7 +46,15 @@ class Builder:
         if target.exists():
             return target
         partial = target.with_suffix(f".{id(self)}.tmp.o")
-        argv = [*self.toolchain.cc, *flags, *_INCLUDES, "-c", source, "-o", partial]
+        argv: list[str | Path] = [
+            *self.toolchain.cc,
+            *flags,
+            *_INCLUDES,
+            "-c",
+            source,
+            "-o",
+            partial,
+        ]
         environment = self.toolchain.environment(self.folder)
         result = process.run(argv, timeout_s=300, cwd=self.folder, env=environment)
         assert result.returncode == 0, f"{source.name}: {result.stderr[-4000:]}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import unicorn
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from unicorn import arm_const
 
 from tests.kernels.batch import Variant
@@ -41,13 +42,13 @@ class Machine:
         for start in (_FLASH, _RAM):
             self._core.mem_map(start, _REGION_BYTES)
         self._core.mem_map(_RETURN, 4096)
-        self._symbols: dict[str, int] = {}
         with program.open("rb") as file:
             elf = ELFFile(file)
             for segment in elf.iter_segments("PT_LOAD"):
                 self._core.mem_write(segment["p_vaddr"], segment.data())
-            for symbol in elf.get_section_by_name(".symtab").iter_symbols():
-                self._symbols[symbol.name] = symbol["st_value"]
+            table = elf.get_section_by_name(".symtab")
+            assert isinstance(table, SymbolTableSection)
+            self._symbols = {s.name: s["st_value"] for s in table.iter_symbols()}
 
     def answers(self, position: int, variant: Variant) -> Iterator[bytes]:
         """The outputs of a variant's input sets, one after the other."""

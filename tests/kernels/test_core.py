@@ -14,24 +14,27 @@ from tinydeploy import cores, toolchains
 from tinydeploy.ops import OPERATORS
 from tinydeploy.paths import KERNELS
 
-# GCC and clang on a core with DSP and on the smallest one; a core in between.
-TARGETS = (
-    ("cortex-m4", "arm-gnu"),
-    ("cortex-m4", "zig"),
-    ("cortex-m3", "arm-gnu"),
-    ("cortex-m0", "arm-gnu"),
-    ("cortex-m0", "zig"),
+# GCC and clang on cores with DSP, with and without a floating-point unit, and on smaller ones.
+Target = tuple[str, cores.Fpu, str]
+TARGETS: tuple[Target, ...] = (
+    ("cortex-m4", "single", "arm-gnu"),
+    ("cortex-m4", "none", "zig"),
+    ("cortex-m33", "single", "zig"),
+    ("cortex-m3", "none", "arm-gnu"),
+    ("cortex-m0", "none", "arm-gnu"),
+    ("cortex-m0", "none", "zig"),
 )
 
 
 @pytest.mark.toolchain
-@pytest.mark.parametrize(("core_name", "toolchain"), TARGETS)
+@pytest.mark.parametrize("target", TARGETS, ids="-".join)
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_kernels_equal_reference(
-    operator: str, core_name: str, toolchain: str, tmp_path: Path, pytestconfig: pytest.Config
+    operator: str, target: Target, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    core_name, fpu, toolchain = target
     require(toolchain, "unicorn")
-    core = cores.find(core_name)
+    core = cores.find(core_name, fpu)
     builder = Builder(toolchains.find(toolchain), core, objects_folder(pytestconfig))
     variants = batch.variants_of(batch.draw_cases(operator, CASES, SEED), core.isas)
 

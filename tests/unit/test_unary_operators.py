@@ -3,13 +3,13 @@ others are planned. That they compute the right thing: tests/kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 
 from tinydeploy.errors import InputError
-from tinydeploy.graph import Graph
+from tinydeploy.graph import Array, Graph
 from tinydeploy.ops import OPERATORS, byte_map
 from tinydeploy.plan.plan import Isa, KernelCall, Target
 from tinydeploy.plan.planner import make_plan
@@ -41,7 +41,7 @@ def load(
     return reader.loads(single_operator(operator, [source], [result], options), "model")
 
 
-BETA = {SoftmaxOptions.BETA: float32(1.0)}
+BETA: Mapping[int, Option] = {SoftmaxOptions.BETA: float32(1.0)}
 
 
 @pytest.mark.parametrize(
@@ -139,15 +139,15 @@ def test_softmax_adds_up() -> None:
 
 @pytest.mark.parametrize("operator", ["LOGISTIC", "TANH", "HARD_SWISH"])
 def test_bytes_are_near_the_real_function(operator: str) -> None:
-    real = {
+    functions: Mapping[str, Callable[[Array], Array]] = {
         "LOGISTIC": lambda x: 1 / (1 + np.exp(-x)),
         "TANH": np.tanh,
         "HARD_SWISH": lambda x: x * np.clip(x + 3, 0, 6) / 6,
-    }[operator]
+    }
     result = {"LOGISTIC": PROBABILITY, "TANH": (1 / 128, 0), "HARD_SWISH": (0.03, -100)}[operator]
     params = load(operator, tensor((0.05, 3)), tensor(result)).nodes[0].params
     assert isinstance(params, byte_map.ByteMap)
     stored = np.arange(-128, 128, dtype=np.int8)
     (y,) = byte_map.reference(params, [stored])
-    exact = np.clip(real((stored - 3.0) * 0.05) / result[0] + result[1], -128, 127)
+    exact = np.clip(functions[operator]((stored - 3.0) * 0.05) / result[0] + result[1], -128, 127)
     assert np.abs(y - exact).max() <= 1.5

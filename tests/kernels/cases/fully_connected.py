@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.kernels.case import Case, seeds, zero_points
 from tests.kernels.cases.windows import layer
 from tinydeploy.tflite.schema import FullyConnectedOptions
-from tinydeploy.tflite.writer import boolean, int8, single_operator
+from tinydeploy.tflite.writer import Option, boolean, int8, single_operator
 
 
 @st.composite
@@ -23,7 +23,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
     weights_zero_points = st.one_of(st.just(0), st.just(0), zero_points)
     made = draw(layer(shapes, 0, weights_zero_points))
-    options = {
+    options: dict[int, Option] = {
         FullyConnectedOptions.FUSED_ACTIVATION: int8(made.activation),
         FullyConnectedOptions.KEEP_NUM_DIMS: boolean(keep),
     }

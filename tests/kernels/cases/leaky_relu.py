@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.kernels.case import Case
 from tests.kernels.cases.unary import pair, unary_case
 from tinydeploy.tflite.schema import LeakyReluOptions
-from tinydeploy.tflite.writer import float32
+from tinydeploy.tflite.writer import Option, float32
 
 
 @st.composite
@@ -13,5 +13,5 @@ def cases(draw: st.DrawFn) -> Case:
     alpha = draw(
         st.one_of(st.sampled_from((0.0, 0.01, 0.3, 1.0, -0.5)), st.floats(-4, 4, width=32))
     )
-    options = {LeakyReluOptions.ALPHA: float32(alpha)}
+    options: dict[int, Option] = {LeakyReluOptions.ALPHA: float32(alpha)}
     return draw(unary_case("LEAKY_RELU", *draw(pair()), options=options))
