@@ -32,7 +32,8 @@ typedef struct {
 
 /* out = clamp((floor(a multiplier0 / 2^8) + floor(b multiplier1 / 2^8) + offset) / 2^shift, low,
  * high), the last division rounded down; no sum of these overflows. Only for operands whose
- * parameters make this the same function as td_add's, and with operands.step0 = step1 = 1. */
+ * parameters make this the same function as td_add's. The dsp kernel needs operands.step0 = step1
+ * = 1. */
 typedef struct {
   td_operands operands;
   int32_t multiplier0, multiplier1;
@@ -42,6 +43,8 @@ typedef struct {
 } td_add_affine;
 
 void td_s8_add__scalar(const td_add *p, const void *const *inputs, int8_t *out, void *scratch);
+void td_s8_add_affine__scalar(const td_add_affine *p, const void *const *inputs, int8_t *out,
+                              void *scratch);
 void td_s8_add_affine__dsp(const td_add_affine *p, const void *const *inputs, int8_t *out,
                            void *scratch);
 

@@ -28,6 +28,7 @@ KERNELS = (
         Isa.DSP,
         lambda p: p.operands.along and p.affine is not None,
     ),
+    Kernel("td_s8_add_affine__scalar", Isa.SCALAR, lambda p: p.affine is not None),
     Kernel("td_s8_add__scalar", Isa.SCALAR),
 )
 
@@ -179,7 +180,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001
     p: Params = node.params
-    if kernel.isa is Isa.DSP:
+    if "affine" in kernel.name:
         assert p.affine is not None
         return binary.lower(
             node,
