@@ -47,6 +47,15 @@ static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, i
       top >= 0 && top < p->in_h) {
     return image + (top * p->in_w + left) * p->in_c;
   }
+  if (whole_rows && top >= 0 && left >= 0 && right <= p->in_w &&
+      top + (p->kernel_h - 1) * p->dilation_h < p->in_h) {
+    const int8_t *from = image + (top * p->in_w + left) * depth;
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+      to = td_copy(to, from, p->kernel_w * depth);
+      from += p->dilation_h * p->in_w * depth;
+    }
+    return column;
+  }
   for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
     const int32_t v = top + ky * p->dilation_h;
     if (v < 0 || v >= p->in_h) {

@@ -12,8 +12,9 @@ typedef struct {
   const td_record *records; /* of the group */
   int32_t channels;         /* of its output */
   int32_t patch, quads;
-  int8_t *column;   /* [4 * quads], zeros behind a patch */
-  uint32_t *spread; /* [quads, 2, 4] */
+  int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
+  int8_t *column;        /* [4 * quads], zeros behind a patch */
+  uint32_t *spread;      /* [quads, 2, 4] */
 } td_slice;
 
 /* The patch of a pixel, 4 * quads bytes of it. */
@@ -35,21 +36,40 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
   }
 }
 
-static void four_pixels(const td_slice *s, int32_t pixel) {
-  for (int32_t i = 0; i < 4; ++i) td_spread(patch_of(s, pixel + i), s->quads, s->spread + i);
-  const int32_t row = s->p->out_c, quads = s->quads;
-  const int8_t *weights = s->weights;
-  const td_record *record = s->records;
-  int8_t *out = s->out + pixel * row;
-  for (const int8_t *end = out + s->channels; out != end; ++out, weights += 4 * quads) {
-    const td_record r = *record++;
-    int32_t acc[4] = {r.folded, r.folded, r.folded, r.folded};
-    td_dot_4x1(s->spread, weights, quads, acc);
-    out[0] = td_finish(r, acc[0]);
-    out[row] = td_finish(r, acc[1]);
-    out[2 * row] = td_finish(r, acc[2]);
-    out[3 * row] = td_finish(r, acc[3]);
+/* Spreads four pixels whose rows of weights lie as rows of fours in the image. */
+static int32_t spread_in_place(const td_slice *s, int32_t pixel) {
+  const td_conv_2d *p = s->p;
+  const int32_t row_bytes = p->kernel_w * (p->in_c / p->groups);
+  const int8_t *from[4];
+  int32_t y = pixel / p->out_w, x = pixel % p->out_w;
+  for (int32_t i = 0; i < 4; ++i) {
+    const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
+    if (top < 0 || top + (p->kernel_h - 1) * p->dilation_h >= p->in_h || left < 0 ||
+        left + p->kernel_w > p->in_w) {
+      return 0;
+    }
+    from[i] = s->image + (top * p->in_w + left) * p->in_c;
+    if (++x == p->out_w) {
+      x = 0;
+      ++y;
+    }
   }
+  uint32_t *to = s->spread;
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky, to += 2 * row_bytes) {
+    td_spread_4(from, row_bytes / 4, to);
+    for (int32_t i = 0; i < 4; ++i) from[i] += p->dilation_h * p->in_w * p->in_c;
+  }
+  return 1;
+}
+
+static void four_pixels(const td_slice *s, int32_t pixel) {
+  if (!s->rows_of_fours || !spread_in_place(s, pixel)) {
+    for (int32_t i = 0; i < 4; ++i) td_spread_1(patch_of(s, pixel + i), s->quads, s->spread + i);
+  }
+  int8_t *out = s->out + pixel * s->p->out_c;
+  td_four_pixels four = {s->spread,   s->quads,          s->records, out,
+                         s->p->out_c, out + s->channels, s->weights};
+  td_run_four_pixels(&four);
 }
 
 /* By fours; what is left over is done with the last pixels before it again, or one by one where
@@ -69,6 +89,8 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
   const int32_t pixels = p->out_h * p->out_w, channels = p->out_c / p->groups;
   const td_record *records = (const td_record *)p->requant;
   td_slice s = {.p = p, .channels = channels, .patch = patch, .quads = quads};
+  s.rows_of_fours = (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) &&
+                    p->kernel_w * (p->in_c / p->groups) % 4 == 0;
   s.spread = scratch;
   s.column = (int8_t *)(s.spread + 8 * quads);
   memset(s.column, 0, (uint32_t)(4 * quads));

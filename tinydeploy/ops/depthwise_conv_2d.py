@@ -154,13 +154,13 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
-        scratch_bytes=8 * p.taps + p.in_c,
+        scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
     )
 
 
 def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
-    """[taps, out_c], or [out_c / 4, taps, 4] for the dsp kernel; from [out_c, taps]."""
+    """[taps, out_c], or [out_c / 4, taps, 4] for the dsp kernels; from [out_c, taps]."""
     rows = weights.astype(np.int8).reshape(params.out_c, params.taps)
     if kernel.isa is Isa.SCALAR:
         return Constant("weights", rows.T, align=1)
@@ -168,10 +168,22 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     return Constant("weights", quads, align=4)
 
 
+def _scratch_bytes(params: Params, kernel: Kernel) -> int:
+    return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
+
+
 def _by_fours(params: Params) -> bool:
     return params.in_c == params.out_c and params.in_c % 4 == 0 and params.requant.fast
 
 
+def _3x3(params: Params) -> bool:
+    plain = all(axis.kernel == 3 and axis.dilation == 1 for axis in (params.h, params.w))
+    before, after = params.w.padded
+    narrow = before <= 1 and after <= 1 and params.w.size >= 2
+    return plain and narrow and _by_fours(params)
+
+
+DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR)
-KERNELS = (DSP, SCALAR)
+KERNELS = (DSP_3X3, DSP, SCALAR)
