@@ -48,18 +48,17 @@ void td_counter_init(void) {
   SYST_RVR = SYST_RELOAD;
   SYST_CVR = 0;
   SYST_CSR = SYST_CLKSOURCE | SYST_TICKINT | SYST_ENABLE;
-  while (SYST_CVR == 0) continue; /* counts from SYST_RELOAD down once that has been loaded */
-  while (SYST_CVR == 0u) continue; /* its first tick loads it */
 }
 
 uint32_t td_counter_read(void) {
 #if TD_HAS_DWT
   if (has_cyccnt) return DWT_CYCCNT;
 #endif
-  uint32_t before, ticks;
+  uint32_t before, left;
   do {
     before = wraps;
-    ticks = SYST_RELOAD - SYST_CVR;
-  } while (wraps != before);
-  return (before << 24) + ticks;
+    left = SYST_CVR;
+    /* 0, for one tick: not loaded yet, or wrapped already and not loaded again. */
+  } while (left == 0 || wraps != before);
+  return (before << 24) + (SYST_RELOAD - left);
 }

@@ -5,11 +5,28 @@
  * returns from main, anything else comes back. */
 #include "td_board.h"
 
+#ifdef __ARM_FEATURE_MVE
+#include <arm_mve.h>
+#endif
+
 #define LOOPS 500000u
 
 static uint32_t zeroed[64];
 static uint32_t initialised[3] = {0x01234567u, 0x89ABCDEFu, 0x5A5A5A5Au};
 static volatile float half = 0.5f;
+
+/* 16, in one vector where the core has vectors. */
+static uint32_t sum(void) {
+  static volatile int8_t ones[16];
+  for (uint32_t i = 0; i < 16; ++i) ones[i] = 1;
+#ifdef __ARM_FEATURE_MVE
+  return (uint32_t)vaddvq_s8(vldrbq_s8((const int8_t *)ones));
+#else
+  uint32_t total = 0;
+  for (uint32_t i = 0; i < 16; ++i) total += (uint32_t)ones[i];
+  return total;
+#endif
+}
 
 static void put(const char *text) {
   for (; *text != '\0'; ++text) td_board_putc((uint8_t)*text);
@@ -54,6 +71,7 @@ int main(void) {
   put_word(any);
   for (uint32_t i = 0; i < 3; ++i) put_word(((volatile uint32_t *)initialised)[i]);
   put_word((uint32_t)(half * 8.0f));
+  put_word(sum());
   put("\n");
   for (;;) {
     const int byte = td_board_getc();

@@ -101,7 +101,7 @@ def test_sections(board: Board, firmware: Firmware) -> None:
 
 def _greets_and_echoes(transport: Transport, board: Board) -> None:
     hello = kit.answer(transport, b"")
-    expected = f"{board.name} 00000000 01234567 89abcdef 5a5a5a5a 00000004 \n"
+    expected = f"{board.name} 00000000 01234567 89abcdef 5a5a5a5a 00000004 00000010 \n"
     assert hello.decode() == expected
     every = bytes(set(range(256)) - set(b"cur"))
     for first in range(0, len(every), 4):  # no more than the smallest FIFO holds
