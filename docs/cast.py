@@ -53,7 +53,7 @@ def main(command: list[str]) -> None:
         theme=THEME,
         code_format=FONT_FACES.sub("", CONSOLE_SVG_FORMAT).replace(
             "font-family: Fira Code, monospace",
-            "font-family: ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace",
+            "font-family: monospace",
         ),
         unique_id="tinydeploy",
     )

@@ -62,8 +62,10 @@ def _title(report: Report) -> Text:
     built = [report.core, f"{report.engine} engine"]
     if report.toolchain:
         built.append(f"{report.toolchain.name} {short_version(report.toolchain.version)}")
-    title = Text(f"{printable(report.model.name)} on {report.board}", STRONG)
-    return title.append(Text(f"\n{', '.join(built)}, for {report.optimize}", SOFT))
+    return Text.assemble(
+        (f"{printable(report.model.name)} on {report.board}\n", STRONG),
+        (f"{', '.join(built)}, for {report.optimize}", SOFT),
+    )
 
 
 def _memory(memory: Memory, sign: Signs) -> RenderableType:
@@ -145,7 +147,7 @@ def _costs(report: Report, sign: Signs) -> list[Text]:
     if report.accuracy and report.accuracy.inputs:
         right, of = report.accuracy.correct, report.accuracy.inputs
         line = _headline(sign.good, "accuracy", GOOD).append(f" {right / of:.1%}")
-        lines.append(line.append(f", {right} of {of} labels, on the device", SOFT))
+        lines.append(line.append(f", {right} of {of} labels", SOFT))
     return lines
 
 
