@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,8 +32,12 @@ class Builder:
     folder: Path
     optimize: Optimize = Optimize.SPEED
 
-    def compile(self, source: Path, extra: Sequence[str] = ()) -> Path:
+    def compile(self, source: Path, extra: Sequence[str] = (), into: Path | None = None) -> Path:
         """The source's object file.
+
+        Args:
+            extra: More flags.
+            into: Its folder, for sources that are not compiled again; the shared one when None.
 
         Raises:
             AssertionError: It does not compile, with the compiler's messages.
@@ -42,10 +47,10 @@ class Builder:
         digest.update(source.read_bytes())
         for header in sorted([*KERNELS.glob("*.h"), *COMMON.glob("*.h")]):
             digest.update(header.read_bytes())
-        target = self.folder / f"{source.stem}-{digest.hexdigest()[:20]}.o"
+        target = (into or self.folder) / f"{source.stem}-{digest.hexdigest()[:20]}.o"
         if target.exists():
             return target
-        partial = target.with_suffix(f".{id(self)}.tmp.o")
+        partial = target.with_suffix(f".{os.getpid()}.o")
         argv: list[str | Path] = [
             *self.toolchain.cc,
             *flags,

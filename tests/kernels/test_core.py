@@ -44,7 +44,7 @@ def test_kernels_equal_reference(
     objects = [
         *builder.compile_all([KERNELS / name for name in batch.kernel_sources(variants)]),
         builder.compile(COMMON / "libc.c", builder.toolchain.memory_function_flags()),
-        builder.compile(models, ["-O0"]),
+        builder.compile(models, ["-O0"], tmp_path),
     ]
     program = builder.link(objects, tmp_path / "batch.elf", tmp_path / "batch.ld")
     difference = batch.first_difference(variants, core_run.run(core, program, variants))

@@ -62,8 +62,8 @@ def _build(builder: Builder, variants: tuple[batch.Variant, ...], folder: Path) 
     sources = [KERNELS / name for name in batch.kernel_sources(variants)]
     objects = [
         *builder.compile_all(sources),
-        builder.compile(models, ["-O0"]),
-        builder.compile(MAIN, [f"-I{folder}"]),
+        builder.compile(models, ["-O0"], folder),
+        builder.compile(MAIN, [f"-I{folder}"], folder),
     ]
     return builder.link(objects, folder / "batch")
 

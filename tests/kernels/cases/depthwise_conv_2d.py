@@ -10,10 +10,14 @@ from tinydeploy.tflite.writer import int32, single_operator
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    padding, h, w = draw(windows(dilations=(1, 1, 2, 3)))
     batches = draw(st.integers(1, 2))
-    channels = draw(st.one_of(st.integers(1, 9), st.sampled_from((4, 8, 12))))
-    multiplier = draw(st.sampled_from((1, 1, 1, 2, 3, 8)))
+    if draw(st.booleans()):  # what has kernels of its own
+        padding, h, w = draw(windows(filters=(3,)))
+        channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1), (1, 5), (1, 8))))
+    else:
+        padding, h, w = draw(windows(dilations=(1, 1, 2, 3)))
+        channels = draw(st.one_of(st.integers(1, 9), st.sampled_from((4, 8, 12))))
+        multiplier = draw(st.sampled_from((1, 1, 1, 2, 3, 8)))
     shapes = (
         (batches, h.size, w.size, channels),
         (1, h.filter, w.filter, channels * multiplier),

@@ -26,9 +26,11 @@ class Window:
 
 
 @st.composite
-def window(draw: st.DrawFn, padding: Padding, dilations: Sequence[int]) -> Window:
+def window(
+    draw: st.DrawFn, padding: Padding, dilations: Sequence[int], filters: Sequence[int]
+) -> Window:
     """Any window of at least one output; where the padding is VALID it fits."""
-    filter_ = draw(st.integers(1, 5))
+    filter_ = draw(st.sampled_from(tuple(filters)))
     dilation = draw(st.sampled_from(tuple(dilations)))
     reach = (filter_ - 1) * dilation + 1
     smallest = reach if padding is Padding.VALID else 1
@@ -39,10 +41,13 @@ def window(draw: st.DrawFn, padding: Padding, dilations: Sequence[int]) -> Windo
 
 
 @st.composite
-def windows(draw: st.DrawFn, dilations: Sequence[int] = (1,)) -> tuple[Padding, Window, Window]:
+def windows(
+    draw: st.DrawFn, dilations: Sequence[int] = (1,), filters: Sequence[int] = (1, 2, 3, 4, 5)
+) -> tuple[Padding, Window, Window]:
     """(padding, window along the height, along the width)"""
     padding = draw(st.sampled_from((Padding.SAME, Padding.VALID)))
-    return padding, draw(window(padding, dilations)), draw(window(padding, dilations))
+    h, w = (draw(window(padding, dilations, filters)) for _ in range(2))
+    return padding, h, w
 
 
 def window_options(
