@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError
 from ..graph import DType, Graph, Node, Tensor
 from ..ops import OPERATORS
@@ -315,7 +317,9 @@ def _node(layer: Layer, tensors: Sequence[Tensor], label: str) -> Node:
         options=layer.options,
     )
     try:
-        params = OPERATORS[layer.op].parse(view)
+        # Absurd scales overflow float32; what they make is refused, and nobody needs a warning.
+        with np.errstate(all="ignore"):
+            params = OPERATORS[layer.op].parse(view)
     except InputError as error:
         where = "" if error.message.startswith(("layer ", label)) else f"{layer}: "
         prefix = "" if error.message.startswith(label) else f"{label}: "
