@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _MARK = ".building"
-_RECORD = ".sconsign"
+_RECORD = ".sconsign*"
 
 
 class Journal:
@@ -55,10 +55,18 @@ class Journal:
                 (self._folder / _MARK).touch()
             self._changed.add(path.parent)
 
-    def close(self) -> None:
-        """Ends the build; the mark goes if SCons's record of every folder is up to date."""
+    def close(self, shared: str | None = None) -> None:
+        """Ends the build; the mark goes if SCons's record of every folder is up to date.
+
+        Args:
+            shared: The record of the whole project, less its extension, where it has one.
+        """
         mark = self._folder / _MARK
+        common = [*Path(shared).parent.glob(f"{Path(shared).name}*")] if shared else []
         with suppress(OSError):  # the mark stays: the next build recovers
             since = mark.stat().st_mtime_ns
-            if all((d / _RECORD).stat().st_mtime_ns >= since for d in self._changed):
-                mark.unlink()
+            for folder in self._changed:
+                records = [*folder.glob(_RECORD), *common]
+                if not any(r.stat().st_mtime_ns >= since for r in records):
+                    return
+            mark.unlink()

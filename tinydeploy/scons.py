@@ -24,15 +24,9 @@ from typing import Any
 
 import filelock
 import SCons.CacheDir
+import SCons.SConsign
 import SCons.Util
-from SCons.Script import (
-    Action,
-    Builder,
-    CScanner,
-    Exit,
-    GetOption,
-    SConsignFile,
-)
+from SCons.Script import Action, Builder, CScanner, Exit, GetOption
 
 from . import build, steps
 from .build import BuildRequest
@@ -50,8 +44,6 @@ Node = Any
 
 def generate(env: Environment) -> None:
     """Adds TinyFirmware to an environment: `Environment(tools=[tinydeploy.scons.generate])`."""
-    # A record of what was built in each folder: builds in different folders, at once, keep theirs.
-    SConsignFile(None)
     env.AddMethod(tiny_firmware, "TinyFirmware")
 
 
@@ -127,7 +119,8 @@ def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
             journal.recover()
         except OSError as e:
             raise steps.cannot_write(step.folder, e) from e
-    atexit.register(journal.close)
+    # The name of a record for the whole project is known at the end only.
+    atexit.register(lambda: journal.close(SCons.SConsign.DB_Name))
     if request.cache:
         env.CacheDir(str(request.cache.resolve()).replace("$", "$$"), _SharedCacheDir)
     declare = _Declaration(env, step, journal)

@@ -199,6 +199,8 @@ def test_the_embedding_project_may_depend_on_the_elf(tmp_path: Path) -> None:
     assert (tmp_path / "both.bin").read_bytes() == expected
     again = process.run(argv, timeout_s=120, cwd=tmp_path, env=project.env())
     assert "is up to date" in again.stdout
+    assert not list(tmp_path.glob("build/*/.building"))
+    assert (tmp_path / ".sconsign.dblite").exists()
 
 
 def test_from_python(tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ class ArmGnu:
             "-nostartfiles",
             "-Wl,--gc-sections",
             "-Wl,--build-id=none",
-            "-Wl,--fatal-warnings",
         )
 
     def link(self, core: Core, link: base.Link) -> process.Result:

@@ -58,7 +58,7 @@ class Zig:
 
     def link_flags(self, core: Core) -> tuple[str, ...]:
         del core
-        return ("-m", "armelf", "--gc-sections", "--build-id=none", "--fatal-warnings")
+        return ("-m", "armelf", "--gc-sections", "--build-id=none")
 
     def link(self, core: Core, link: base.Link) -> process.Result:
         # lld itself: `zig cc` takes no -Map, and would link its debug build of compiler-rt.
