@@ -68,7 +68,7 @@ uint32_t td_wire_receive(td_frame *frame) {
   for (;;) {
     const uint32_t length = receive_body(body);
     /* The CRC of a message followed by its CRC is a constant. */
-    if (length >= TD_WIRE_HEADER_BYTES + CRC_BYTES &&
+    if (length >= TD_WIRE_HEADER_BYTES + CRC_BYTES && (frame->type & TD_REPLY) == 0u &&
         td_wire_crc(0u, body, length) == 0x2144df1cu) {
       return length - TD_WIRE_HEADER_BYTES - CRC_BYTES;
     }

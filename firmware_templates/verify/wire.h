@@ -46,7 +46,8 @@ typedef struct {
 /* CRC-32 (IEEE 802.3, reflected) of bytes that may come in pieces: `crc` is 0 before the first. */
 uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count);
 
-/* Waits for the next whole frame with a right CRC; all else on the line is passed over.
+/* Waits for the next whole request with a right CRC; all else on the line is passed over, our own
+ * replies too, should the line echo them.
  * Returns how many bytes of data it has, 0 <= . <= TD_WIRE_DATA_BYTES. */
 uint32_t td_wire_receive(td_frame *frame);
 

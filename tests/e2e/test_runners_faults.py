@@ -163,6 +163,27 @@ def test_write_to_flash(m4: Firmware):
         misbehave(m4, wirekit.FLASH_WRITE)
 
 
+def test_no_more_stack(m4: Firmware):
+    with pytest.raises(wire.DeviceSilent, match="locked up: no memory at its stack pointer 0x1fff"):
+        misbehave(m4, wirekit.RECURSE)
+
+
+def test_a_line_that_echoes(m4: Firmware):
+    class Echo(Interposer):
+        def read(self, timeout_s: float) -> bytes:
+            received = self.inner.read(timeout_s)
+            self.inner.write(received)
+            return received
+
+    def echo(line: Transport, data: bytes) -> None:
+        line.write(data)
+
+    with wirekit.limit(30), RUNNERS["unicorn"].open(m4) as transport:
+        client = Client(Echo(transport, echo), m4)
+        right(client)
+        assert client.retries == 0
+
+
 def test_a_cortex_m0_has_no_unaligned_access(m0: Firmware, m4: Firmware):
     with pytest.raises(wire.DeviceFault, match="hard fault"):
         misbehave(m0, wirekit.UNALIGNED)

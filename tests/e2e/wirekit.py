@@ -21,7 +21,9 @@ from tinydeploy.toolchains import Link, find
 _MODEL = Path(__file__).with_name("wire") / "model.c"
 X0_BYTES, X1_BYTES = 6000, 7
 SHA256 = "12345678ff" + "00" * 27
-UNDEFINED, NULL_CALL, UNMAPPED_READ, HANG, FAIL, EXIT, FLASH_WRITE, UNALIGNED = range(0xE1, 0xE9)
+UNDEFINED, NULL_CALL, UNMAPPED_READ, HANG, FAIL, EXIT, FLASH_WRITE, UNALIGNED, RECURSE = range(
+    0xE1, 0xEA
+)
 
 
 def build(board_name: str, folder: Path, toolchain: str = "auto") -> Firmware:

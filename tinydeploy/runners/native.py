@@ -30,8 +30,9 @@ _IDLE_POLLS = 8
 _STUCK_BLOCKS = 1 << 20
 _COMPILE_S = 60.0
 _SOURCE = Path(__file__).with_name("native.c")
-_FLAGS = ("-std=c99", "-O2", "-ffreestanding", "-nostdlib", "-shared", "-fPIC",
-          "-fvisibility=hidden")  # fmt: skip
+_FLAGS = ("-std=c99", "-O2", "-shared", "-fPIC", "-fvisibility=hidden",
+          # Every library of macOS is linked with the system's.
+          *(() if sys.platform == "darwin" else ("-ffreestanding", "-nostdlib")))  # fmt: skip
 
 EMU_STOP = ctypes.CFUNCTYPE(c_int, c_void_p)
 MEM_READ = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_void_p, c_size_t)
@@ -138,7 +139,7 @@ def _compiled() -> Path:
     """The shared library, compiled when it is not in the cache."""
     source = _SOURCE.read_bytes()
     key = hashlib.sha256(
-        b"\0".join([source, repr(_FLAGS).encode(), platform.platform().encode()])
+        b"\0".join([source, repr((_FLAGS, sys.platform, platform.machine())).encode()])
     ).hexdigest()[:16]
     library = paths.cache() / "native" / f"{key}.so"
     if library.exists():

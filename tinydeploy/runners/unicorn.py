@@ -4,6 +4,9 @@ Modelled are the core, the board's memories, its console's serial port, what cou
 the registers that the board's set-up touches (these only remember what was written). Everything
 else is no memory, and touching it a fault, as it would be on the board. No interrupts are
 delivered. Counters count instructions.
+
+More is allowed than on the board: the floating-point unit is on from reset, a Cortex-M3 runs DSP
+instructions, and LDRD and LDM of unaligned addresses work. QEMU refuses some of this.
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ class UnicornTransport(ClosesOnExit):
         self._callbacks = callbacks or native.load()
         self._ended: str | None = None
         self._faulted = False
-        self._bad_address = 0
+        self._bad_address = ctypes.c_uint32()
         self.machine = Machine()
         self._blocks = (native.Block * native.BLOCKS)()
         # Without UC_MODE_MCLASS, which makes every core a Cortex-M33.
@@ -153,7 +156,13 @@ class UnicornTransport(ClosesOnExit):
                 ctypes.c_void_p(ctypes.addressof(m)), ctypes.c_uint64(1), ctypes.c_uint64(0),
             )
         )  # fmt: skip
-        self._uc.hook_add(self._u.UC_HOOK_MEM_INVALID, self._on_bad_access)
+        bad_address = self._bad_address
+
+        def on_bad_access(_uc: Any, _kind: int, address: int, *_: Any) -> bool:
+            bad_address.value = address
+            return False
+
+        self._uc.hook_add(self._u.UC_HOOK_MEM_INVALID, on_bad_access)
 
     def _map(self) -> None:
         board = self._board
@@ -244,12 +253,6 @@ class UnicornTransport(ClosesOnExit):
         m.tx_count = 0
         return sent
 
-    def _on_bad_access(
-        self, _uc: Any, _access: int, address: int, _size: int, _value: int, _user: Any
-    ) -> bool:
-        self._bad_address = address
-        return False
-
     def _fault(self, error: int) -> None:
         """What the core does: stacks a frame, and goes on in the HardFault handler."""
         pc = self._register("PC")
@@ -260,8 +263,8 @@ class UnicornTransport(ClosesOnExit):
             xpsr=self._register("XPSR"),
             cfsr=cfsr,
             hfsr=1 << 30,
-            mmfar=self._bad_address,
-            bfar=self._bad_address,
+            mmfar=self._bad_address.value,
+            bfar=self._bad_address.value,
         )
         what = f"{registers.cause()} at {self._where(pc)}"
         if self._faulted:
@@ -276,7 +279,7 @@ class UnicornTransport(ClosesOnExit):
             self._uc.mem_write(frame, registers.pack()[:_FRAME_BYTES])
             handler = self._word(self.machine.system_page[_VTOR // 4] + 4 * _HARD_FAULT)
         except self._u.UcError:
-            self._ended = f"it locked up: no memory for the fault's frame, {what}"
+            self._ended = f"it locked up: no memory at its stack pointer 0x{frame:08x}, {what}"
             return
         self._set("SP", frame)
         self._set("LR", _EXC_RETURN)

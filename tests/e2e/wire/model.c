@@ -8,7 +8,17 @@
 #include "td_model.h"
 
 enum { X0_BYTES = 6000, X1_BYTES = 7 };
-enum { UNDEFINED = 0xe1, NULL_CALL, UNMAPPED_READ, HANG, FAIL, EXIT, FLASH_WRITE, UNALIGNED };
+enum {
+  UNDEFINED = 0xe1,
+  NULL_CALL,
+  UNMAPPED_READ,
+  HANG,
+  FAIL,
+  EXIT,
+  FLASH_WRITE,
+  UNALIGNED,
+  RECURSE
+};
 
 static uint32_t arena[(X0_BYTES + 8) / 4 + 2];
 
@@ -60,6 +70,13 @@ void misbehave_hang(void) {
   }
 }
 
+/* Calls itself until there is no more stack. */
+uint32_t misbehave_recurse(volatile uint32_t *above);
+uint32_t misbehave_recurse(volatile uint32_t *above) {
+  volatile uint32_t here[8] = {*above + 1u};
+  return here[0] == 0u ? 0u : misbehave_recurse(here) + here[0];
+}
+
 static td_status first(void) {
   switch (X0[0]) {
     case UNDEFINED:
@@ -82,6 +99,10 @@ static td_status first(void) {
       break;
     case UNALIGNED:
       return misbehave_unaligned() ? TD_OK : TD_ERROR;
+    case RECURSE: {
+      volatile uint32_t zero = 0;
+      return misbehave_recurse(&zero) ? TD_OK : TD_ERROR;
+    }
     default:
       break;
   }
