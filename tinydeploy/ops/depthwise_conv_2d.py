@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import DepthwiseConv2DOptions
+from . import conv_2d
 from .base import OperatorView
 from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
@@ -119,6 +120,9 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     assert weights.data is not None
     bias = rest[0].data if rest and rest[0] is not None else None
     by_channel = np.moveaxis(weights.data[0], 2, 0)
+    if kernel in _CONVOLUTIONS:
+        one_channel = conv_2d.Params(p.batches, p.h, p.w, 1, p.out_c, 1, p.requant)
+        return conv_2d.call(one_channel, node, kernel, by_channel[..., np.newaxis], bias)
     kept, folded = fold(p.requant, by_channel.astype(np.int64), bias)
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
@@ -183,7 +187,17 @@ def _3x3(params: Params) -> bool:
     return plain and narrow and _by_fours(params)
 
 
+def _one_channel(params: Params) -> bool:
+    return params.in_c == 1
+
+
+# With one input channel it is an ordinary convolution.
+CONV_DSP = Kernel(
+    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast
+)
+CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
+_CONVOLUTIONS = (CONV_DSP, CONV_SCALAR)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR)
-KERNELS = (DSP_3X3, DSP, SCALAR)
+KERNELS = (CONV_DSP, DSP_3X3, DSP, CONV_SCALAR, SCALAR)
