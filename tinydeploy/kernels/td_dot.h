@@ -149,40 +149,4 @@ static inline int32_t td_dot_1x1(const int8_t *from, const int8_t *weights, int3
   return acc;
 }
 
-/* acc[i] += the inner product of one pixel, spread as [quads, 2], with row i of `weights`:
- * [quads, 4 rows, 4], 4-byte aligned. */
-static inline void td_dot_1x4(const uint32_t *spread, const int8_t *weights, int32_t quads,
-                              int32_t *acc) {
-#ifdef TD_HAS_DSP
-#define TD_ROW(acc, w)                 \
-  "sxtb16 %[t], " w                    \
-  "\n\t"                               \
-  "sxtb16 " w ", " w                   \
-  ", ror #8\n\t"                       \
-  "smlad " acc ", %[t], %[even], " acc \
-  "\n\t"                               \
-  "smlad " acc ", " w ", %[odd], " acc "\n\t"
-  uint32_t even, odd, t;
-  __asm__ volatile(
-      "1:\n\t"
-      "ldmia %[weights]!, {r2, r3, r4, r5}\n\t"
-      "ldrd %[even], %[odd], [%[spread]], #8\n\t" TD_ROW("%[a]", "r2") TD_ROW("%[b]", "r3")
-          TD_ROW("%[c]", "r4") TD_ROW("%[d]", "r5") "subs %[quads], %[quads], #1\n\t"
-      "bne 1b\n"
-      : [a] "+r"(acc[0]), [b] "+r"(acc[1]), [c] "+r"(acc[2]), [d] "+r"(acc[3]),
-        [spread] "+r"(spread), [weights] "+r"(weights), [quads] "+r"(quads), [t] "=&r"(t),
-        [even] "=&r"(even), [odd] "=&r"(odd)
-      :
-      : "r2", "r3", "r4", "r5", "cc", "memory");
-#undef TD_ROW
-#else
-  for (int32_t i = 0; i < quads; ++i, spread += 2) {
-    for (int32_t j = 0; j < 4; ++j, weights += 4) {
-      acc[j] = td_dot2(spread[0], td_even_bytes(td_load4(weights)), acc[j]);
-      acc[j] = td_dot2(spread[1], td_odd_bytes(td_load4(weights)), acc[j]);
-    }
-  }
-#endif
-}
-
 #endif

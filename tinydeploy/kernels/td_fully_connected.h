@@ -35,7 +35,7 @@ void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in
 
 /* weights: [ceil(out_depth / 4), quads, 4, 4], indices over output channels by fours, input by
  * fours, output channel, input; zeros where there is none; 4-byte aligned. `quads` is
- * ceil(in_depth / 4). requant: [out_depth] of td_record (td_simd.h). scratch: 12 * quads bytes. */
+ * ceil(in_depth / 4). requant: [out_depth] of td_record (td_simd.h). scratch: not used. */
 void td_s8_fully_connected__dsp(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                 void *scratch);
 

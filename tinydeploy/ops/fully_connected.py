@@ -143,7 +143,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
-        scratch_bytes=12 * (ceil_to(p.in_depth, 4) // 4) if dsp else 0,
         macs=p.macs,
     )
 
