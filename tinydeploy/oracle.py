@@ -60,7 +60,7 @@ class TfliteMicro:
         interpreter.invoke()
 
     def _interpreter(self, *, preserve: bool) -> Any:
-        from tflite_micro.python.tflite_micro import runtime  # type: ignore[import-untyped]
+        from tflite_micro.python.tflite_micro import runtime
 
         config = runtime.InterpreterConfig
         # Every tensor at once is the most that either mode can need, plus its own book-keeping.
