@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import wirekit
-from tests.support import require
+from tests.support import REPOSITORY, require
 from tinydeploy import boards, wire
 from tinydeploy.errors import RequestError
 from tinydeploy.firmware import Firmware
@@ -115,7 +116,7 @@ def test_without_a_compiler_unicorn_still_runs(firmware: Firmware, monkeypatch, 
 def test_the_emulators_callbacks_are_compiled_once(monkeypatch, tmp_path):
     monkeypatch.setenv("TINYDEPLOY_CACHE", str(tmp_path))
     code = "from tinydeploy.runners import native; assert native.load().native"
-    running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    running = [subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert len(list(tmp_path.rglob("*"))) == 2  # the folder and one library
 
@@ -171,7 +172,7 @@ def test_qemu_dies_with_us(firmware: Firmware):
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=REPOSITORY
     )
     pid = int(result.stdout)
     deadline = time.monotonic() + 5
@@ -194,3 +195,41 @@ def test_closing_ends_the_program(firmware: Firmware):
         os.kill(pid, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "runner"),
+    [("nucleo_l4r5zi", "unicorn"), ("host", "host"),
+     pytest.param("mps2_an386", "qemu", marks=pytest.mark.emulator)],
+    indirect=["firmware"],
+)  # fmt: skip
+def test_ctrl_c_ends_a_run(firmware: Firmware, runner: str):
+    require(*(["qemu"] if runner == "qemu" else []))
+    code = (
+        "from pathlib import Path\n"
+        "from tests.e2e import wirekit\n"
+        "from tinydeploy import boards, firmware, wire\n"
+        "from tinydeploy.runners import RUNNERS\n"
+        f"f = firmware.read(Path({str(firmware.elf)!r}), boards.load({firmware.board.name!r}))\n"
+        f"with RUNNERS[{runner!r}].open(f) as t:\n"
+        "    client = wire.Client(t, f)\n"
+        "    client.hello()\n"
+        "    print(getattr(t, 'pid', 0), flush=True)\n"
+        "    client.infer(wirekit.inputs(0, wirekit.HANG))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    assert process.stdout is not None
+    device = int(process.stdout.readline())
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=8)
+    assert "KeyboardInterrupt" in stderr
+    if device:
+        with pytest.raises(ProcessLookupError):
+            os.kill(device, 0)

@@ -63,12 +63,16 @@ class PipeTransport(ClosesOnExit):
                 raise EOFError from error
 
     def read(self, timeout_s: float) -> bytes:
-        if not select.select([self._out], [], [], max(timeout_s, 0.0))[0]:
+        if not self.poll(timeout_s):
             return b""
         received = os.read(self._out, _MOST_READ_BYTES)
         if not received:
             raise EOFError
         return received
+
+    def poll(self, timeout_s: float) -> bool:
+        """Whether there is something to read, or the end, within that time."""
+        return bool(select.select([self._out], [], [], max(timeout_s, 0.0))[0])
 
     def scale(self, ticks: int, hz: int) -> int:
         return round(ticks * self._counts_hz / hz) if self._counts_hz and hz else ticks

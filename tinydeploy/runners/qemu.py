@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .base import Transport
 
 _PROGRAM = "qemu-system-arm"
+_COLLECT_S = 0.0002
 _INSTRUCTIONS_HZ = 1_000_000_000  # of virtual time, with -icount shift=0
 
 
@@ -73,6 +75,15 @@ class QemuTransport(PipeTransport):
         if sys.platform.startswith("linux"):
             with suppress(OSError):
                 os.sched_setaffinity(self.pid, {random.choice([*os.sched_getaffinity(0)])})
+
+    def read(self, timeout_s: float) -> bytes:
+        received = super().read(timeout_s)
+        if received and self.poll(_COLLECT_S):
+            # Bytes come one by one: to wake up for each costs as much as QEMU takes to send it.
+            time.sleep(_COLLECT_S)
+            with suppress(EOFError):
+                received += super().read(0.0)
+        return received
 
     def scale(self, ticks: int, hz: int) -> int:
         """Instructions, from the ticks of a timer that runs at `hz` of virtual time."""
