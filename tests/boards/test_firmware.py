@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -151,6 +152,16 @@ def test_in_the_embedded_emulator(firmware: Firmware) -> None:
 def test_in_qemu(firmware: Firmware) -> None:
     require("qemu")
     _works(firmware, "qemu")
+
+
+@pytest.mark.parametrize("board", [boards.load("nucleo_l4r5zi")], ids=lambda board: board.name)
+@with_every_toolchain
+def test_return_from_main_ends_quietly(firmware: Firmware) -> None:
+    require("unicorn")
+    with RUNNERS["unicorn"].open(firmware) as transport:
+        kit.answer(transport, b"")
+        with contextlib.suppress(EOFError):
+            assert kit.answer(transport, b"r", timeout_s=1) == b""
 
 
 @pytest.mark.parametrize("name", ["generic_cortex_m0", "generic_cortex_m3", "generic_cortex_m33"])
