@@ -11,27 +11,41 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from cobs import cobs
-
-from .errors import RequestError
+from .device import (
+    DeviceError,
+    DeviceFault,
+    DeviceMismatch,
+    DeviceRestarted,
+    DeviceSilent,
+    Hello,
+    Inference,
+    LayerResult,
+)
 from .fault import Registers
+from .frames import REPLY, Frame, Kind, Receiver, Status, Type, encode
 
 if TYPE_CHECKING:
     from .firmware import Firmware
     from .runners.base import Transport
 
+__all__ = [
+    "Client",
+    "DeviceError",
+    "DeviceFault",
+    "DeviceMismatch",
+    "DeviceRestarted",
+    "DeviceSilent",
+    "Hello",
+    "Inference",
+    "LayerResult",
+]
+
 PROTOCOL = 1
 SHA256_BYTES = 32
-MOST_BODY_BYTES = 253
-MOST_CONSOLE_BYTES = 4096
 
-_HEADER = struct.Struct("<BBHI")  # type, status, session, sequence
 _HELLO = struct.Struct("<7I")
-_REPLY = 0x80
 
 # How long nothing may come back before a request is sent again, and before we give up on it.
 FIRST_WAIT_S = 0.25
@@ -50,150 +64,6 @@ CHUNK_GROWTH_BYTES = 8
 MOST_RESTARTS = 3
 
 T = TypeVar("T")
-
-
-class Type(IntEnum):
-    """What a request asks for."""
-
-    HELLO = 1
-    TENSOR = 2
-    LOAD = 3
-    RUN = 4
-    STEP = 5
-    READ = 6
-    FAULT = 7
-
-
-class Status(IntEnum):
-    """What a reply says of its request."""
-
-    OK = 0
-    NO_SESSION = 1
-    REFUSED = 2
-    FAILED = 3
-    NOT_READY = 4
-
-
-class Kind(IntEnum):
-    """Which of the model's tensors."""
-
-    INPUT = 0
-    OUTPUT = 1
-    LAYER = 2
-
-
-class DeviceError(RequestError):
-    """The device answered, and could not do what it was asked."""
-
-
-class DeviceSilent(DeviceError):
-    """The device stopped answering, or never did."""
-
-
-class DeviceMismatch(DeviceError):
-    """The device runs another model or speaks another protocol."""
-
-
-class DeviceRestarted(DeviceError):
-    """The device has forgotten us, or what we loaded: it was reset in the middle."""
-
-
-class DeviceFault(DeviceError):
-    """The processor took a fault.
-
-    Attributes:
-        registers: What the core had stacked.
-        symbol: The function at the faulting instruction, empty when unknown.
-    """
-
-    def __init__(self, message: str, registers: Registers, symbol: str) -> None:
-        super().__init__(message)
-        self.registers = registers
-        self.symbol = symbol
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A frame's content, CRC checked and removed."""
-
-    type: int
-    status: int
-    session: int
-    sequence: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Hello:
-    """What a device says of itself.
-
-    Attributes:
-        data_bytes: The largest data of one frame.
-        counter_hz: Rate of the counter that times runs.
-        init_count: What td_model_init() took, in the transport's unit.
-        inputs, outputs: Bytes of each tensor.
-        layers: How many steps a run has.
-        sha256: Of the model, hex.
-    """
-
-    board: str
-    sha256: str
-    data_bytes: int
-    counter_hz: int
-    init_count: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    layers: int
-
-
-@dataclass(frozen=True)
-class LayerResult:
-    """One step of a run.
-
-    Attributes:
-        index: The operator's number in the `.tflite` file.
-        count: What the step took, in the transport's unit.
-        output: Its output's bytes.
-    """
-
-    index: int
-    count: int
-    output: bytes
-
-
-@dataclass(frozen=True)
-class Inference:
-    """A run of the model.
-
-    Attributes:
-        outputs: Each output's bytes.
-        count: What the run took, in the transport's unit.
-        layers: Each step, when it was run step by step; then `count` is their sum.
-    """
-
-    outputs: tuple[bytes, ...]
-    count: int
-    layers: tuple[LayerResult, ...] = ()
-
-
-def encode(frame: Frame) -> bytes:
-    """A frame as it stands on the line, delimiters included."""
-    body = _HEADER.pack(frame.type, frame.status, frame.session, frame.sequence) + frame.data
-    body += zlib.crc32(body).to_bytes(4, "little")
-    packet: bytes = cobs.encode(body)
-    return b"\0" + packet + b"\0"
-
-
-def decode(packet: bytes) -> Frame | None:
-    """The frame in the bytes between two delimiters, None when they are none."""
-    try:
-        body: bytes = cobs.decode(packet)
-    except cobs.DecodeError:
-        return None
-    if len(body) < _HEADER.size + 4 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
-        return None
-    kind, status, session, sequence = _HEADER.unpack_from(body)
-    return Frame(kind, status, session, sequence, body[_HEADER.size : -4])
 
 
 class Client:
@@ -229,8 +99,7 @@ class Client:
         self._run_s = max(silence_s, RUN_S + macs * RUN_S_PER_MAC)
         self._session = 0
         self._sequence = 0
-        self._pending = bytearray()
-        self._console = bytearray()
+        self._receiver = Receiver()
         self._round_trip_s = FIRST_WAIT_S / 4
         # What must at least be waited before a request that may take long is sent again.
         self._least_s = {Type.HELLO: LONG_WAIT_S, Type.RUN: LONG_WAIT_S, Type.STEP: LONG_WAIT_S}
@@ -241,7 +110,7 @@ class Client:
     @property
     def console(self) -> str:
         """What the device printed that was no frame."""
-        return self._console.decode("ascii", "replace")
+        return self._receiver.console.decode("ascii", "replace")
 
     def hello(self) -> Hello:
         """Opens a session, and checks who is there.
@@ -430,7 +299,7 @@ class Client:
         reason = self._transport.diagnose()
         if reason:
             message += f": {reason}"
-        elif self._console:
+        elif self.console:
             message += f"; it printed {self.console[-80:]!r}"
         raise DeviceSilent(message, "tinydeploy doctor")
 
@@ -469,35 +338,16 @@ class Client:
             received = self._transport.read(left_s)
             if not received:
                 return None
-            for frame in self._frames(received):
-                if frame.type == Type.FAULT | _REPLY and frame.session in (0, self._session):
+            for frame in self._receiver.frames(received):
+                if frame.type == Type.FAULT | REPLY and frame.session in (0, self._session):
                     self._fault(kind, frame)
                 if (frame.type, frame.session, frame.sequence) == (
-                    kind | _REPLY,
+                    kind | REPLY,
                     self._session,
                     self._sequence,
                 ):
                     return frame
         return None
-
-    def _frames(self, received: bytes) -> list[Frame]:
-        self._pending += received
-        *packets, rest = self._pending.split(b"\0")
-        frames = []
-        for packet in packets:
-            frame = decode(bytes(packet))
-            if frame is not None:
-                frames.append(frame)
-            else:
-                self._print(packet)
-        if len(rest) > MOST_BODY_BYTES + 1:
-            self._print(rest)
-            rest = bytearray()
-        self._pending = rest
-        return frames
-
-    def _print(self, text: bytes | bytearray) -> None:
-        self._console = (self._console + text)[-MOST_CONSOLE_BYTES:]
 
     def _fault(self, kind: Type, frame: Frame) -> NoReturn:
         registers = Registers.unpack(frame.data)

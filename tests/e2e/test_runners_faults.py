@@ -9,10 +9,11 @@ from tests.e2e.wirekit import Faulty, Interposer
 from tests.support import require
 from tinydeploy import wire
 from tinydeploy.firmware import Firmware
+from tinydeploy.frames import Type
 from tinydeploy.runners import RUNNERS
 from tinydeploy.runners.base import Transport
 from tinydeploy.runners.unicorn import UnicornTransport
-from tinydeploy.wire import Client, Type
+from tinydeploy.wire import Client
 
 pytestmark = pytest.mark.toolchain
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydeploy import boards, firmware, paths, process, wire
+from tinydeploy import boards, firmware, frames, paths, process
 from tinydeploy.emit.board import board_files
 from tinydeploy.firmware import Firmware
 from tinydeploy.plan.plan import Optimize
@@ -157,8 +157,8 @@ class Interposer(ClosesOnExit):
         self.inner.close()
 
 
-def frame_of(data: bytes) -> wire.Frame:
+def frame_of(data: bytes) -> frames.Frame:
     """The frame in what the host wrote at once."""
-    frame = wire.decode(data.strip(b"\0"))
+    frame = frames.decode(data.strip(b"\0"))
     assert frame is not None
     return frame

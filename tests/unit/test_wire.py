@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinydeploy import wire
+from tinydeploy import frames, wire
 from tinydeploy.fault import Registers
+from tinydeploy.frames import Frame, Kind, Status, Type
 from tinydeploy.runners.base import ClosesOnExit, Unit
-from tinydeploy.wire import Client, Frame, Kind, Status, Type
+from tinydeploy.wire import Client
 
 SHA256 = "ab" * 32
 
@@ -42,7 +43,7 @@ class Device(ClosesOnExit):
 
     def write(self, data: bytes) -> None:
         for packet in data.split(b"\0"):
-            frame = wire.decode(packet)
+            frame = frames.decode(packet)
             if frame is not None:
                 self.requests.append(frame)
                 answer = self.on_request(frame)
@@ -102,7 +103,7 @@ class Device(ClosesOnExit):
 
 
 def reply(frame: Frame, data: bytes, status: Status = Status.OK) -> bytes:
-    return wire.encode(replace(frame, type=frame.type | 0x80, status=status, data=data))
+    return frames.encode(replace(frame, type=frame.type | 0x80, status=status, data=data))
 
 
 SAMPLE = bytes(i * 7 % 256 for i in range(1000))
@@ -115,29 +116,29 @@ ANSWER = bytes((i * 7 + 1) % 256 for i in range(1000))
 )  # fmt: skip
 def test_a_frame_survives_the_line(kind: int, status: int, session: int, seq: int, data: bytes):
     frame = Frame(kind, status, session, seq, data)
-    line = wire.encode(frame)
+    line = frames.encode(frame)
     assert line[0] == line[-1] == 0
     assert 0 not in line[1:-1]
-    assert wire.decode(line[1:-1]) == frame
+    assert frames.decode(line[1:-1]) == frame
 
 
 @given(st.binary(max_size=300))
 def test_garbage_is_no_frame(data: bytes):
-    assert wire.decode(data) is None
+    assert frames.decode(data) is None
 
 
 @given(st.data())
 def test_one_changed_byte_is_noticed(data: st.DataObject):
     line = bytearray(
-        wire.encode(Frame(Type.LOAD, 0, 7, 9, data.draw(st.binary(max_size=50))))[1:-1]
+        frames.encode(Frame(Type.LOAD, 0, 7, 9, data.draw(st.binary(max_size=50))))[1:-1]
     )
     at = data.draw(st.integers(0, len(line) - 1))
     line[at] ^= data.draw(st.integers(1, 255))
-    assert all(wire.decode(bytes(part)) is None for part in line.split(b"\0"))
+    assert all(frames.decode(bytes(part)) is None for part in line.split(b"\0"))
 
 
 def test_example_of_the_documentation():
-    hello = wire.encode(Frame(Type.HELLO, 0, 0x1234, 1, b""))
+    hello = frames.encode(Frame(Type.HELLO, 0, 0x1234, 1, b""))
     assert hello.hex(" ") == "00 02 01 04 34 12 01 01 01 05 cb 39 ff 94 00"
 
 
@@ -251,7 +252,7 @@ def test_a_flood_of_garbage_ends_and_is_shown():
     client._least_s[Type.HELLO] = 0.0
     with pytest.raises(wire.DeviceSilent, match="Booting"):
         client.hello()
-    assert len(client.console) <= wire.MOST_CONSOLE_BYTES
+    assert len(client.console) <= frames.MOST_CONSOLE_BYTES
 
 
 def test_text_between_frames_is_kept():
@@ -269,7 +270,7 @@ def test_a_fault_is_told():
 
     def fault(frame: Frame) -> bytes | None:
         if frame.type == Type.RUN:
-            return wire.encode(Frame(0x87, 3, frame.session, frame.sequence, registers.pack()))
+            return frames.encode(Frame(0x87, 3, frame.session, frame.sequence, registers.pack()))
         return None
 
     with pytest.raises(
