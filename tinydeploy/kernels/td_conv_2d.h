@@ -38,7 +38,8 @@ typedef struct {
   const int32_t *requant;
 } td_conv_2d;
 
-/* weights: [out_c, patch]. requant: [out_c, 3] of folded, multiplier, shift.
+/* weights: [groups, ceil(out_c / groups / 2), patch, 2], the last index over output channels, zeros
+ * where there is none. requant: [out_c, 3] of folded, multiplier, shift.
  * scratch: 2 * patch bytes. */
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 

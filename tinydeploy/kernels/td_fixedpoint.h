@@ -53,4 +53,27 @@ static inline int8_t td_offset_and_clamp(int32_t v, int32_t offset, int32_t low,
   return (int8_t)v;
 }
 
+/* v + offset (mod 2^32), saturated to int8. */
+static inline int8_t td_offset_and_saturate(int32_t v, int32_t offset) {
+  v = (int32_t)((uint32_t)v + (uint32_t)offset);
+#ifdef __ARM_FEATURE_SAT
+  __asm__("ssat %0, #8, %0" : "+r"(v)); /* GCC finds it in no way of writing it */
+#else
+  if (v < -128) v = -128;
+  if (v > 127) v = 127;
+#endif
+  return (int8_t)v;
+}
+
+/* In place: each of `count` bytes not below `low` and not above `high`. */
+static inline void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
+  if (low <= -128 && high >= 127) return;
+  for (const int8_t *end = data + count; data != end; ++data) {
+    int32_t v = *data;
+    if (v < low) v = low;
+    if (v > high) v = high;
+    *data = (int8_t)v;
+  }
+}
+
 #endif

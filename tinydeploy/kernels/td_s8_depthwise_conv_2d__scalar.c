@@ -2,9 +2,9 @@
 #include "td_fixedpoint.h"
 #include "td_taps.h"
 
-static int8_t finish(const td_depthwise_conv_2d *p, const int32_t *requant, uint32_t acc) {
+static inline int8_t finish(const td_depthwise_conv_2d *p, const int32_t *requant, uint32_t acc) {
   const int32_t v = td_requantize((int32_t)(acc + (uint32_t)requant[0]), requant[1], requant[2]);
-  return td_offset_and_clamp(v, p->out_zero_point, p->low, p->high);
+  return td_offset_and_saturate(v, p->out_zero_point);
 }
 
 /* Output channels o to o + 3 from as many input channels. */
@@ -53,6 +53,7 @@ static void window(const td_depthwise_conv_2d *p, const td_taps *t, int8_t *out)
 
 void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                      void *scratch) {
+  int8_t *const all = out;
   td_taps t = td_taps_init(p, scratch);
   for (int32_t n = 0; n < p->batches; ++n) {
     for (int32_t y = 0; y < p->out_h; ++y) {
@@ -64,4 +65,5 @@ void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t
     }
     in += p->in_h * p->in_w * p->in_c;
   }
+  td_clamp(all, p->batches * p->out_h * p->out_w * p->out_c, p->low, p->high);
 }

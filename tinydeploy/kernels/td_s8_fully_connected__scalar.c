@@ -19,6 +19,7 @@ static inline void dot_1x4(const int8_t *in, const int8_t *weights, int32_t dept
 void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                    void *scratch) {
   (void)scratch;
+  int8_t *const all = out;
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_depth) {
     const uint32_t offset = td_fully_connected_offset(p, in);
     const int32_t *requant = p->requant;
@@ -29,8 +30,9 @@ void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in
       for (int32_t i = 0; i < lanes; ++i, requant += 3) {
         const int32_t v =
             td_requantize((int32_t)(acc[i] + (uint32_t)requant[0]), requant[1], requant[2]);
-        *out++ = td_offset_and_clamp(v, p->out_zero_point, p->low, p->high);
+        *out++ = td_offset_and_saturate(v, p->out_zero_point);
       }
     }
   }
+  td_clamp(all, p->batches * p->out_depth, p->low, p->high);
 }

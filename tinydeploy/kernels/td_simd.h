@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "td_fixedpoint.h"
+
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
 #define TD_HAS_DSP 1
 #include <arm_acle.h>
@@ -107,17 +109,6 @@ static inline int8_t td_finish(td_record r, int32_t acc) {
   v = (r.offset * (half * 2) - v * r.scale + half) >> 32;
   return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 #endif
-}
-
-/* In place: each of `count` bytes not below `low` and not above `high`. */
-static inline void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
-  if (low <= -128 && high >= 127) return;
-  for (const int8_t *end = data + count; data != end; ++data) {
-    int32_t v = *data;
-    if (v < low) v = low;
-    if (v > high) v = high;
-    *data = (int8_t)v;
-  }
 }
 
 #endif

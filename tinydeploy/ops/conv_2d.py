@@ -121,11 +121,17 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
 
 
 def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
-    """[out_c, patch], the patch rounded up to fours for the dsp kernel."""
-    patch = params.patch if kernel.isa is Isa.SCALAR else ceil_to(params.patch, 4)
-    rows = np.zeros((params.out_c, patch), np.int8)
-    rows[:, : params.patch] = weights.reshape(params.out_c, -1)
-    return Constant("weights", rows, align=1 if kernel.isa is Isa.SCALAR else 4)
+    """The layouts that td_conv_2d.h asks for."""
+    rows = weights.astype(np.int8).reshape(params.out_c, params.patch)
+    if kernel.isa is Isa.DSP:
+        padded = np.zeros((params.out_c, ceil_to(params.patch, 4)), np.int8)
+        padded[:, : params.patch] = rows
+        return Constant("weights", padded, align=4)
+    filters = params.out_c // params.groups
+    pairs = np.zeros((params.groups, ceil_to(filters, 2), params.patch), np.int8)
+    pairs[:, :filters] = rows.reshape(params.groups, filters, -1)
+    by_twos = pairs.reshape(-1, 2, params.patch).transpose(0, 2, 1)
+    return Constant("weights", by_twos, align=1)
 
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
