@@ -1,0 +1,149 @@
+"""What parsing and lowering of the convolutions and FULLY_CONNECTED decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from tests.support import MODELS, require
+from tinydeploy.errors import InputError
+from tinydeploy.fixedpoint import quantize_multiplier
+from tinydeploy.graph import Graph
+from tinydeploy.ops import conv_2d, depthwise_conv_2d
+from tinydeploy.ops.convolution import Requantization
+from tinydeploy.plan.plan import Isa, Target
+from tinydeploy.plan.select import select_kernel
+from tinydeploy.tflite import reader
+from tinydeploy.tflite.schema import Conv2DOptions, FullyConnectedOptions, Padding
+from tinydeploy.tflite.writer import Option, Tensor, constant, int8, int32, single_operator
+
+INPUT = Tensor((1, 6, 6, 4), scales=(0.5,), zero_points=(-3,))
+OUTPUT = Tensor((1, 6, 6, 2), scales=(0.7,), zero_points=(1,))
+WEIGHTS = constant(np.ones((2, 3, 3, 4), np.int8), (0.01,))
+STRIDE_1 = {Conv2DOptions.STRIDE_W: int32(1), Conv2DOptions.STRIDE_H: int32(1)}
+
+
+def _conv(
+    inputs: Sequence[Tensor | None],
+    output: Tensor = OUTPUT,
+    options: Mapping[int, Option] = STRIDE_1,
+) -> Graph:
+    return reader.loads(single_operator("CONV_2D", inputs, [output], options), "conv")
+
+
+def test_macs_count_padding_positions() -> None:
+    (node,) = _conv([INPUT, WEIGHTS]).nodes
+    assert node.params.macs == 6 * 6 * 2 * 3 * 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "macs"),
+    [("kws", 2_656_768), ("vww", 7_489_664), ("ic", 12_501_632), ("ad", 264_192)],
+)
+def test_macs_of_the_real_models(name: str, macs: int) -> None:
+    require("models")
+    graph = reader.load(MODELS / f"{name}_int8.tflite")
+    counted = (n.params for n in graph.nodes if hasattr(n.params, "macs"))
+    assert sum(params.macs for params in counted) == macs
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "options", "message"),
+    [
+        (
+            [INPUT, constant(np.ones((2, 3, 3, 4), np.int8), (0.01,), (3,))],
+            OUTPUT,
+            STRIDE_1,
+            "zero point that is not 0",
+        ),
+        (
+            [INPUT, constant(np.ones((2, 3, 3, 4), np.int8), (0.01, 0.02, 0.03), axis=1)],
+            OUTPUT,
+            STRIDE_1,
+            "scales",
+        ),
+        ([INPUT, WEIGHTS, constant(np.ones(3, np.int32), (0.005,))], OUTPUT, STRIDE_1, "the bias"),
+        ([INPUT, constant(np.ones((2, 3, 3, 3), np.int8), (0.01,))], OUTPUT, STRIDE_1, "no groups"),
+        ([INPUT, WEIGHTS], Tensor((1, 6, 6, 2), scales=(0.7,)), {}, "stride"),
+        (
+            [INPUT, WEIGHTS],
+            OUTPUT,
+            {**STRIDE_1, Conv2DOptions.PADDING: int8(Padding.VALID)},
+            "shape",
+        ),
+        ([INPUT, WEIGHTS], OUTPUT, {**STRIDE_1, Conv2DOptions.FUSED_ACTIVATION: int8(4)}, "fused"),
+        ([INPUT, WEIGHTS], OUTPUT, {**STRIDE_1, Conv2DOptions.DILATION_H: int32(0)}, "dilation"),
+    ],
+)
+def test_refusals_name_the_layer(
+    inputs: Sequence[Tensor | None], output: Tensor, options: Mapping[int, Option], message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"layer 0 CONV_2D: .*{message}"):
+        _conv(inputs, output, options)
+
+
+def test_bias_scale_is_checked_where_tflite_checks_it() -> None:
+    weights = constant(np.ones((3, 4), np.int8), (0.01,))
+    output = Tensor((1, 3), scales=(0.7,))
+    for scale, fine in ((0.005, True), (0.1, False)):
+        content = single_operator(
+            "FULLY_CONNECTED",
+            [Tensor((1, 4), scales=(0.5,)), weights, constant(np.ones(3, np.int32), (scale,))],
+            [output],
+            {FullyConnectedOptions.FUSED_ACTIVATION: int8(0)},
+        )
+        if fine:
+            reader.loads(content, "fc")
+        else:
+            with pytest.raises(InputError, match="the bias has scale"):
+                reader.loads(content, "fc")
+
+
+def _finish(record: Sequence[int], accumulator: int) -> int:
+    """`td_finish` of td_simd.h in unbounded integers."""
+    _, multiplier, scale, offset = record
+    v = (accumulator * multiplier + (accumulator << 32) + (1 << 31)) >> 32
+    v += -1 if v < 0 else 0
+    return max(-128, min(127, ((offset << 32) - v * scale + (1 << 31)) >> 32))
+
+
+def test_fixed_channels_are_constants_and_others_requantise() -> None:
+    # Alive; dead by a tiny multiplier; saturated by its bias; dead by a multiplier of zero.
+    reals = (0.004, 2.0**-29, 0.01, 0.0)
+    lowest, highest = (-9000, -9000, 500_000, -9000), (9000, 9000, 520_000, 9000)
+    split = [quantize_multiplier(r) for r in reals]
+    requant = Requantization(
+        multipliers=tuple(m for m, _ in split),
+        shifts=tuple(s for _, s in split),
+        lowest=lowest,
+        highest=highest,
+        in_zero_point=0,
+        out_zero_point=7,
+        low=-128,
+        high=127,
+    )
+    assert requant.fixed.tolist() == [False, True, True, True]
+    assert requant.fast
+    folded = np.array([0, 5, 6, 7])
+    records = requant.fast_records(folded).data.tolist()
+    for accumulator in range(-9000, 9001, 37):
+        assert _finish(records[0], accumulator) == requant.apply(np.array([accumulator] * 4))[0]
+    # Their weights are zeros, so that the accumulator is what it starts from.
+    assert [_finish(r, r[0]) for r in records[1:]] == [7, 127, 7]
+
+
+def test_a_multiplier_above_a_half_needs_the_scalar_kernel() -> None:
+    graph = _conv([INPUT, constant(np.ones((2, 3, 3, 4), np.int8), (1.0,))])
+    (node,) = graph.nodes
+    target = Target((Isa.DSP, Isa.SCALAR))
+    assert select_kernel(node, target) == conv_2d.SCALAR
+    (node,) = _conv([INPUT, WEIGHTS]).nodes
+    assert select_kernel(node, target) == conv_2d.DSP
+
+
+def test_every_kernel_list_ends_with_one_for_everything() -> None:
+    for module in (conv_2d, depthwise_conv_2d):
+        assert module.KERNELS[-1] is module.SCALAR
+        assert module.SCALAR.isa is Isa.SCALAR
