@@ -56,7 +56,7 @@ def test_model_is_proven(
     runner = EMULATED[board]
     require(toolchain, runner, "oracle")
     request = request_for(
-        models / f"{name}.tflite", board, tmp_path, toolchain=toolchain, cache=cache
+        models / f"{name}.tflite", board, tmp_path, toolchain=toolchain, cache=cache, strict=True
     )
     built = pipeline.build(request)
     known = golden[name]
@@ -81,18 +81,9 @@ def test_model_is_proven(
 
 
 @pytest.mark.parametrize("board", [b.name for b in boards.all_boards() if b.runners])
-def test_every_board_proves_the_demo_model_or_says_what_fits(
-    board: str, tmp_path: Path, cache: Path
-) -> None:
+def test_every_board_proves_the_demo_model(board: str, tmp_path: Path, cache: Path) -> None:
     require("zig", *boards.load(board).runners[:1] if board != "host" else ())
-    request = request_for(DIGITS, board, tmp_path, cache=cache)
-    try:
-        built = pipeline.build(request)
-    except DoesNotFit as error:
-        assert board == "nucleo_f030r8"  # 8 KiB of RAM
-        assert "digits_int8.tflite needs" in error.message
-        assert "8.0 KiB" in error.message
-        return
+    built = pipeline.build(request_for(DIGITS, board, tmp_path, cache=cache))
     report, _ = pipeline.prove(built, random_inputs(built.prepared.graph, 4), layers=True)
     assert report.outcome == "verified", report.verify
 
