@@ -5,7 +5,7 @@
  *
  * with `requantize` of td_fixedpoint.h. Sums are taken modulo 2^32. All of them but
  *     sum of weights[o, d] * in[n, d] - weights_zero_point * sum of in[n, d]
- * is a constant of the channel: `requant` holds
+ * is a constant of the channel:
  *     folded[o] = bias[o] - in_zero_point * sum over d of (weights[o, d] - weights_zero_point).
  *
  * Arguments of every kernel:
@@ -25,17 +25,20 @@ typedef struct {
   int32_t weights_zero_point, out_zero_point;
   int32_t low, high;
   const int8_t *weights;
-  const int32_t *requant;
+  const int32_t *folded;  /* [out_depth] */
+  const int32_t *requant; /* one row for all channels, or one each */
+  int32_t requant_step;   /* from a channel's row to the next: 0, or the row's length */
 } td_fully_connected;
 
 /* weights: [ceil(out_depth / 4), in_depth, 4], the last index over output channels, zeros where
- * there is none. requant: [out_depth, 3] of folded, multiplier, shift. scratch: not used. */
+ * there is none. requant: rows of multiplier, shift. scratch: not used. */
 void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                    void *scratch);
 
 /* weights: [ceil(out_depth / 4), quads, 4, 4], indices over output channels by fours, input by
  * fours, output channel, input; zeros where there is none; 4-byte aligned. `quads` is
- * ceil(in_depth / 4). requant: [out_depth] of td_record (td_simd.h). scratch: not used. */
+ * ceil(in_depth / 4). requant: rows of multiplier, scale, offset as in td_record (td_simd.h).
+ * scratch: not used. */
 void td_s8_fully_connected__dsp(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                 void *scratch);
 

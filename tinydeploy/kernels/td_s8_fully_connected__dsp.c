@@ -51,7 +51,7 @@ static inline const int8_t *dot_1x4(const int8_t *from, const int8_t *weights, i
 }
 
 static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
-  const td_record *record = (const td_record *)p->requant;
+  const int32_t *requant = p->requant, *folded = p->folded;
   const uint32_t offset = td_fully_connected_offset(p, in);
   const int32_t tail = p->in_depth % 4;
   const int8_t *weights = p->weights;
@@ -61,14 +61,15 @@ static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
     const int32_t lanes = p->out_depth - o < 4 ? p->out_depth - o : 4;
     int32_t acc[4] = {0};
     weights = dot_1x4(in, weights, p->in_depth / 4, acc);
-    for (int32_t i = 0; i < lanes; ++i, ++record) {
+    for (int32_t i = 0; i < lanes; ++i, requant += p->requant_step) {
       if (tail != 0) {
         const uint32_t x = td_load4(last), w = td_load4(weights + 4 * i);
         acc[i] = td_dot2(td_even_bytes(x), td_even_bytes(w), acc[i]);
         acc[i] = td_dot2(td_odd_bytes(x), td_odd_bytes(w), acc[i]);
       }
-      const uint32_t sum = (uint32_t)acc[i] + (uint32_t)record->folded - offset;
-      *out++ = td_finish(*record, (int32_t)sum);
+      const uint32_t sum = (uint32_t)acc[i] + (uint32_t)*folded++ - offset;
+      const td_record record = {0, requant[0], requant[1], requant[2]};
+      *out++ = td_finish(record, (int32_t)sum);
     }
     if (tail != 0) weights += 16;
   }

@@ -22,14 +22,14 @@ void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in
   int8_t *const all = out;
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_depth) {
     const uint32_t offset = td_fully_connected_offset(p, in);
-    const int32_t *requant = p->requant;
+    const int32_t *requant = p->requant, *folded = p->folded;
     for (int32_t o = 0; o < p->out_depth; o += 4) {
       const int32_t lanes = p->out_depth - o < 4 ? p->out_depth - o : 4;
       uint32_t acc[4] = {0u - offset};
       dot_1x4(in, p->weights + o * p->in_depth, p->in_depth, acc);
-      for (int32_t i = 0; i < lanes; ++i, requant += 3) {
-        const int32_t v =
-            td_requantize((int32_t)(acc[i] + (uint32_t)requant[0]), requant[1], requant[2]);
+      for (int32_t i = 0; i < lanes; ++i, requant += p->requant_step) {
+        const int32_t sum = (int32_t)(acc[i] + (uint32_t)*folded++);
+        const int32_t v = td_requantize(sum, requant[0], requant[1]);
         *out++ = td_offset_and_saturate(v, p->out_zero_point);
       }
     }

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from ..fixedpoint import INT32_MAX, INT32_MIN, multiply_by_quantized_multiplier, quantize_multiplier
 from ..graph import Array, DType
 from ..plan.plan import Constant
 from ..tflite.schema import Padding
@@ -107,6 +107,11 @@ class Requantization:
     def fast(self) -> bool:
         """Whether `fast_records` can say it: every channel shifts right, or is fixed."""
         return bool(np.all(self.fixed | (np.array(self.shifts) < 0)))
+
+    def without_bounds(self) -> Requantization:
+        """The same with nothing known of its accumulators: no channel is fixed."""
+        channels = len(self.shifts)
+        return replace(self, lowest=(INT32_MIN,) * channels, highest=(INT32_MAX,) * channels)
 
     def apply(self, accumulators: Array) -> Array:
         """int8 outputs of exact integer sums [..., channels]."""

@@ -120,9 +120,15 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     assert weights is not None
     assert weights.data is not None
     bias = rest[0].data if rest and rest[0] is not None else None
-    kept, folded = fold(p.requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
+    # One scale for all: then one record, worth more than to leave out what fixed channels compute.
+    uniform = len(set(zip(p.requant.multipliers, p.requant.shifts, strict=True))) == 1
+    requant = p.requant.without_bounds() if uniform and p.requant.shifts[0] < 0 else p.requant
+    kept, folded = fold(requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
     stored = (kept + p.weights_zero_point).astype(np.int8)
     dsp = kernel.isa is Isa.DSP
+    table = (requant.fast_records(folded) if dsp else requant.records(folded)).data
+    rows = table[:, 1:]
+    shared = bool((rows == rows[0]).all())
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
         "in_depth": p.in_depth,
@@ -132,7 +138,9 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         "low": p.requant.low,
         "high": p.requant.high,
         "weights": _pack(stored, 4 if dsp else 1),
-        "requant": p.requant.fast_records(folded) if dsp else p.requant.records(folded),
+        "folded": Constant("bias", table[:, 0]),
+        "requant": Constant("requant", rows[:1] if shared else rows),
+        "requant_step": 0 if shared else rows.shape[1],
     }
     return KernelCall(
         layer=node.index,
