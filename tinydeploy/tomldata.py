@@ -2,8 +2,8 @@
 
 The dataclass is the only description of a file: its fields are the keys, and their annotations,
 `Annotated[type, "what it is"]`, give types, error messages and the JSON schema. A type may be str,
-int, bool, Literal, a dataclass, `X | None`, tuple[X, ...] (a TOML array) and Mapping[str, X] (a
-table whose keys are names).
+int, float, bool, Literal, a dataclass, `X | None`, tuple[X, ...] (a TOML array) and
+Mapping[str, X] (a table whose keys are names).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ T = TypeVar("T")
 _SCALARS: dict[Any, tuple[str, str]] = {
     str: ("a string", "string"),
     int: ("an integer", "integer"),
+    float: ("a number", "number"),
     bool: ("true or false", "boolean"),
 }
 
@@ -131,6 +132,8 @@ def _value(kind: Any, value: Any, keys: tuple[str, ...]) -> Any:
         )
     if dataclasses.is_dataclass(kind):
         return _record(typing.cast(type[Any], kind), value, keys)
+    if kind is float and type(value) is int:
+        return float(value)
     if type(value) is not kind:  # a bool is an int to isinstance
         expected = _SCALARS[kind][0]
         raise DataError(keys, f"{_dotted(keys)} must be {expected}, and is {_kind(value)}")
