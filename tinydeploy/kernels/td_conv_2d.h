@@ -16,7 +16,7 @@
  *     in: int8 [batches, in_h, in_w, in_c], any alignment.
  *     out: int8 [batches, out_h, out_w, out_c], any alignment, must not overlap `in`.
  *     scratch: as each kernel says, 8-byte aligned.
- * `patch` is kernel_h * kernel_w * group_c, the number of weights of an output channel.
+ * `patch` is kernel_h * row_bytes, the number of weights of an output channel.
  */
 #ifndef TD_CONV_2D_H
 #define TD_CONV_2D_H
@@ -32,18 +32,20 @@ typedef struct {
   int32_t dilation_h, dilation_w;
   int32_t pad_h, pad_w;
   int32_t groups;
+  int32_t row_bytes; /* of weights: kernel_w * group_c, or more with zeros behind them */
   int32_t in_zero_point, out_zero_point;
   int32_t low, high;
   const int8_t *weights;
   const int32_t *requant;
 } td_conv_2d;
 
-/* weights: [groups, ceil(out_c / groups / 2), patch, 2], the last index over output channels, zeros
- * where there is none. requant: [out_c, 3] of folded, multiplier, shift.
+/* row_bytes is exact. weights: [groups, ceil(out_c / groups / 2), patch, 2], the last index over
+ * output channels, zeros where there is none. requant: [out_c, 3] of folded, multiplier, shift.
  * scratch: 2 * patch bytes. */
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
-/* weights: [out_c, patch rounded up to 4], zeros behind the patch, 4-byte aligned. requant:
+/* row_bytes is exact, or where groups and dilation_w are 1 rounded up to 4.
+ * weights: [out_c, patch rounded up to 4], zeros behind the patch, 4-byte aligned. requant:
  * [out_c] of td_record (td_simd.h). scratch: 9 bytes for each of patch rounded up to 4. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 

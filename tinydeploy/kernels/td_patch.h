@@ -8,7 +8,7 @@
 #include "td_conv_2d.h"
 
 static inline int32_t td_conv_2d_patch_bytes(const td_conv_2d *p) {
-  return p->kernel_h * p->kernel_w * (p->in_c / p->groups);
+  return p->kernel_h * p->row_bytes;
 }
 
 static inline int8_t *td_fill(int8_t *to, int32_t value, int32_t count) {
@@ -28,11 +28,11 @@ static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
   return to;
 }
 
-/* The patch of output pixel (y, x): in place where its bytes are contiguous in the image, else
+/* The patch of output pixel (y, x): in place where it is a single row inside the image, else
  * gathered into `column` with in_zero_point where it lies outside.
  *
  *     image: [in_h, in_w, in_c], from the first channel of the group on.
- *     column: [patch], where to gather; any alignment.
+ *     column: [patch], where to gather; any alignment. What is between its rows is left alone.
  */
 static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, int32_t y, int32_t x,
                                      int8_t *column) {
@@ -41,7 +41,6 @@ static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, i
   const int32_t left = x * p->stride_w - p->pad_w;
   const int32_t right = left + (p->kernel_w - 1) * p->dilation_w + 1;
   const int32_t whole_rows = p->dilation_w == 1 && p->groups == 1;
-  int8_t *to = column;
 
   if (p->kernel_h == 1 && (whole_rows || p->kernel_w == 1) && left >= 0 && right <= p->in_w &&
       top >= 0 && top < p->in_h) {
@@ -50,23 +49,25 @@ static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, i
   if (whole_rows && top >= 0 && left >= 0 && right <= p->in_w &&
       top + (p->kernel_h - 1) * p->dilation_h < p->in_h) {
     const int8_t *from = image + (top * p->in_w + left) * depth;
-    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
-      to = td_copy(to, from, p->kernel_w * depth);
+    int8_t *to = column;
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky, to += p->row_bytes) {
+      td_copy(to, from, p->kernel_w * depth);
       from += p->dilation_h * p->in_w * depth;
     }
     return column;
   }
   for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
     const int32_t v = top + ky * p->dilation_h;
+    int8_t *to = column + ky * p->row_bytes;
     if (v < 0 || v >= p->in_h) {
-      to = td_fill(to, p->in_zero_point, p->kernel_w * depth);
+      td_fill(to, p->in_zero_point, p->kernel_w * depth);
     } else if (whole_rows) {
       const int32_t before = left < 0 ? -left : 0;
       const int32_t after = right > p->in_w ? right - p->in_w : 0;
       const int8_t *from = image + (v * p->in_w + left + before) * depth;
       to = td_fill(to, p->in_zero_point, before * depth);
       to = td_copy(to, from, (p->kernel_w - before - after) * depth);
-      to = td_fill(to, p->in_zero_point, after * depth);
+      td_fill(to, p->in_zero_point, after * depth);
     } else {
       for (int32_t kx = 0; kx < p->kernel_w; ++kx) {
         const int32_t u = left + kx * p->dilation_w;

@@ -1,3 +1,5 @@
+#include <stddef.h>
+
 #include "td_conv_2d.h"
 #include "td_dot.h"
 #include "td_patch.h"
@@ -11,18 +13,20 @@ typedef struct {
   const int8_t *weights;    /* of the group */
   const td_record *records; /* of the group */
   int32_t channels;         /* of its output */
-  int32_t patch, quads;
-  int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
-  int8_t *column;        /* [4 * quads], zeros behind a patch */
-  uint32_t *spread;      /* [quads, 2, 4] */
+  int32_t quads;            /* fours of bytes in a patch */
+  int32_t rows_of_fours;    /* a row of weights is one run of a multiple of 4 bytes in the image */
+  int32_t flat;             /* ... and output pixel i is input pixel i */
+  int8_t *column;           /* [4 * quads], zeros behind its rows and the patch */
+  uint32_t *spread;         /* [quads, 2, 4] */
 } td_slice;
 
 /* The patch of a pixel, 4 * quads bytes of it. */
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
+  const int32_t exact = p->kernel_w * (p->in_c / p->groups);
   const int8_t *from = td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
-  if (from == s->column || s->patch % 4 == 0) return from;
-  td_copy(s->column, from, s->patch);
+  if (from == s->column || exact == 4 * s->quads) return from;
+  td_copy(s->column, from, exact);
   return s->column;
 }
 
@@ -36,36 +40,53 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
   }
 }
 
-/* Spreads four pixels whose rows of weights lie as rows of fours in the image. */
-static int32_t spread_in_place(const td_slice *s, int32_t pixel) {
+/* Where the patch of a pixel starts in the image if its rows can be read there, each as row_bytes
+ * bytes: those behind a row count nothing, but lie in the image. Else NULL. */
+static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
   const td_conv_2d *p = s->p;
-  const int32_t row_bytes = p->kernel_w * (p->in_c / p->groups);
+  const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
+  const int32_t inside = top >= 0 && top + (p->kernel_h - 1) * p->dilation_h < p->in_h &&
+                         left >= 0 && left * p->in_c + p->row_bytes <= p->in_w * p->in_c;
+  return s->rows_of_fours && inside ? s->image + (top * p->in_w + left) * p->in_c : NULL;
+}
+
+static void spread_pixels(const td_slice *s, int32_t pixel) {
+  const td_conv_2d *p = s->p;
+  const int32_t step = p->dilation_h * p->in_w * p->in_c;
   const int8_t *from[4];
-  int32_t y = pixel / p->out_w, x = pixel % p->out_w;
-  for (int32_t i = 0; i < 4; ++i) {
-    const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
-    if (top < 0 || top + (p->kernel_h - 1) * p->dilation_h >= p->in_h || left < 0 ||
-        left + p->kernel_w > p->in_w) {
-      return 0;
-    }
-    from[i] = s->image + (top * p->in_w + left) * p->in_c;
+  int32_t y = pixel / p->out_w, x = pixel % p->out_w, in_place = 0;
+  if (s->flat) {
+    for (; in_place < 4; ++in_place) from[in_place] = s->image + (pixel + in_place) * p->in_c;
+  }
+  for (int32_t i = in_place; i < 4; ++i) {
+    from[i] = rows_of(s, y, x);
+    in_place += from[i] != NULL;
     if (++x == p->out_w) {
       x = 0;
       ++y;
     }
   }
-  uint32_t *to = s->spread;
-  for (int32_t ky = 0; ky < p->kernel_h; ++ky, to += 2 * row_bytes) {
-    td_spread_4(from, row_bytes / 4, to);
-    for (int32_t i = 0; i < 4; ++i) from[i] += p->dilation_h * p->in_w * p->in_c;
+  uint32_t *spread = s->spread;
+  if (in_place == 4) {
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky, spread += 2 * p->row_bytes) {
+      td_spread_4(from, p->row_bytes / 4, spread);
+      for (int32_t i = 0; i < 4; ++i) from[i] += step;
+    }
+    return;
   }
-  return 1;
+  for (int32_t i = 0; i < 4; ++i, ++spread) {
+    if (from[i] == NULL) {
+      td_spread_1(patch_of(s, pixel + i), s->quads, spread);
+      continue;
+    }
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+      td_spread_1(from[i] + ky * step, p->row_bytes / 4, spread + 2 * ky * p->row_bytes);
+    }
+  }
 }
 
 static void four_pixels(const td_slice *s, int32_t pixel) {
-  if (!s->rows_of_fours || !spread_in_place(s, pixel)) {
-    for (int32_t i = 0; i < 4; ++i) td_spread_1(patch_of(s, pixel + i), s->quads, s->spread + i);
-  }
+  spread_pixels(s, pixel);
   int8_t *out = s->out + pixel * s->p->out_c;
   td_four_pixels four = {s->spread,   s->quads,          s->records, out,
                          s->p->out_c, out + s->channels, s->weights};
@@ -85,12 +106,14 @@ static void all_pixels(const td_slice *s, int32_t pixels) {
 }
 
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t patch = td_conv_2d_patch_bytes(p), quads = (patch + 3) / 4;
+  const int32_t quads = (td_conv_2d_patch_bytes(p) + 3) / 4;
   const int32_t pixels = p->out_h * p->out_w, channels = p->out_c / p->groups;
   const td_record *records = (const td_record *)p->requant;
-  td_slice s = {.p = p, .channels = channels, .patch = patch, .quads = quads};
-  s.rows_of_fours = (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) &&
-                    p->kernel_w * (p->in_c / p->groups) % 4 == 0;
+  td_slice s = {.p = p, .channels = channels, .quads = quads};
+  s.rows_of_fours =
+      (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
+  s.flat = s.rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
+           p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
   s.spread = scratch;
   s.column = (int8_t *)(s.spread + 8 * quads);
   memset(s.column, 0, (uint32_t)(4 * quads));
