@@ -92,7 +92,7 @@ def guesses(scores: Array) -> NDArray[np.intp]:
     """
     if scores.shape[1] == 1:
         return (scores[:, 0] > 0.5).astype(np.intp)
-    return np.argmax(scores, axis=1)
+    return np.argmax(scores, axis=1).astype(np.intp)
 
 
 def in_top(scores: Array, labels: Array, k: int) -> Bools:
