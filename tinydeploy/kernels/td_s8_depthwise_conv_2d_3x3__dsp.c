@@ -6,9 +6,9 @@ enum { TAPS = 9 };
 /* Which columns of a window lie outside the input. */
 enum { INSIDE, WITHOUT_LEFT, WITHOUT_RIGHT };
 
-/* One window, on its way through the channels four by four. */
+/* One window, on its way through the channels four by four: run_window moves `record` and `out`. */
 typedef struct {
-  const int8_t *rows[3];   /* of the input: its left column */
+  uintptr_t rows[3];       /* of the input: its left column, which may lie before the input */
   int32_t pixel;           /* bytes to the column on the right */
   const uint32_t *weights; /* [quads, 3, 3, 2]: channels (0, 2) and (1, 3) of each tap */
   const td_record *record;
@@ -47,16 +47,17 @@ static void spread_weights(const int8_t *weights, int32_t words, uint32_t *sprea
 #define LEFT(row, at) TAP(at, "[" row "], #4")
 #define MIDDLE(row, at) TAP(at, "[" row ", r4]")
 #define RIGHT(row, at) TAP(at, "[" row ", r4, lsl #1]")
-#define FINISH(acc)                    \
-  "ldrd r11, r12, [r10, #4]\n\t"       \
-  "ldr lr, [r10, #12]\n\t"             \
-  "adds r10, r10, #16\n\t"             \
-  "smmlar " acc ", " acc ", r11, " acc \
-  "\n\t"                               \
-  "add " acc ", " acc ", " acc         \
-  ", asr #31\n\t"                      \
-  "smmlsr " acc ", " acc               \
-  ", r12, lr\n\t"                      \
+#define FINISH(acc, multiplier_at, offset_at) \
+  "ldrd r11, r12, [r10, #" multiplier_at      \
+  "]\n\t"                                     \
+  "ldr lr, [r10, #" offset_at                 \
+  "]\n\t"                                     \
+  "smmlar " acc ", " acc ", r11, " acc        \
+  "\n\t"                                      \
+  "add " acc ", " acc ", " acc                \
+  ", asr #31\n\t"                             \
+  "smmlsr " acc ", " acc                      \
+  ", r12, lr\n\t"                             \
   "ssat " acc ", #8, " acc "\n\t"
 
 /* It needs every register, so it is written as a whole: r1 to r3 the rows, r4 `pixel`, r5 the
@@ -96,7 +97,8 @@ static void run_window(td_window *w) {
       MIDDLE("r3", "56") RIGHT("r3", "64") LEFT("r3", "48")
       "4:\n\t"
       "adds r5, #72\n\t"
-      "ldr r10, [r0, #20]\n\t" FINISH("r6") FINISH("r7") FINISH("r8") FINISH("r9")
+      "ldr r10, [r0, #20]\n\t" FINISH("r6", "4", "12") FINISH("r7", "20", "28") FINISH("r8", "36", "44") FINISH("r9", "52", "60")
+      "adds r10, r10, #64\n\t"
       "ldrd r11, r12, [r0, #24]\n\t"
       "str r10, [r0, #20]\n\t"
       "strb r6, [r11], #1\n\t"
@@ -115,23 +117,23 @@ static void run_window(td_window *w) {
 #else
 
 static void run_window(td_window *w) {
+  const uint32_t *weights = w->weights;
   for (int32_t c = 0; w->out != w->end; c += 4, w->out += 4, w->record += 4) {
     int32_t acc[4];
     for (int32_t i = 0; i < 4; ++i) acc[i] = w->record[i].folded;
-    for (int32_t i = 0; i < TAPS; ++i, w->weights += 2) {
+    for (int32_t i = 0; i < TAPS; ++i, weights += 2) {
       const int32_t column = i % 3;
-      const int32_t outside = (column == 0 && w->columns == WITHOUT_LEFT) ||
-                              (column == 2 && w->columns == WITHOUT_RIGHT);
       uint32_t even = w->outside, odd = w->outside;
-      if (!outside) {
-        const uint32_t x = td_load4(w->rows[i / 3] + column * w->pixel + c);
+      if (w->columns != (column == 0 ? WITHOUT_LEFT : column == 2 ? WITHOUT_RIGHT : -1)) {
+        const uintptr_t tap = w->rows[i / 3] + (uintptr_t)(column * w->pixel + c);
+        const uint32_t x = td_load4((const int8_t *)tap);
         even = td_even_bytes(x);
         odd = td_odd_bytes(x);
       }
-      acc[0] = td_bottom(even, w->weights[0], acc[0]);
-      acc[1] = td_bottom(odd, w->weights[1], acc[1]);
-      acc[2] = td_top(even, w->weights[0], acc[2]);
-      acc[3] = td_top(odd, w->weights[1], acc[3]);
+      acc[0] = td_bottom(even, weights[0], acc[0]);
+      acc[1] = td_bottom(odd, weights[1], acc[1]);
+      acc[2] = td_top(even, weights[0], acc[2]);
+      acc[3] = td_top(odd, weights[1], acc[3]);
     }
     for (int32_t i = 0; i < 4; ++i) w->out[i] = td_finish(w->record[i], acc[i]);
   }
@@ -139,41 +141,43 @@ static void run_window(td_window *w) {
 
 #endif
 
+/* One row of the output, from input row `top` on. Addresses are integers until they are read: where
+ * the left column lies outside it may lie before the input. */
+static void run_row(const td_depthwise_conv_2d *p, const int8_t *in, int32_t top, td_window *w,
+                    const int8_t *outside) {
+  const int32_t channels = p->in_c, row_bytes = p->in_w * channels;
+  uintptr_t step[3];
+  for (int32_t i = 0; i < 3; ++i) {
+    const int32_t v = top + i, inside = v >= 0 && v < p->in_h;
+    const intptr_t start = (intptr_t)v * row_bytes - (intptr_t)p->pad_w * channels;
+    w->rows[i] = inside ? (uintptr_t)in + (uintptr_t)start : (uintptr_t)outside;
+    step[i] = inside ? (uintptr_t)(p->stride_w * channels) : 0;
+  }
+  int32_t left = -p->pad_w;
+  for (int32_t x = p->out_w; x > 0; --x, left += p->stride_w) {
+    w->record = (const td_record *)p->requant;
+    w->end = w->out + channels;
+    w->columns = left < 0 ? WITHOUT_LEFT : left + 3 > p->in_w ? WITHOUT_RIGHT : INSIDE;
+    run_window(w);
+    for (int32_t i = 0; i < 3; ++i) w->rows[i] += step[i];
+  }
+}
+
 void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch) {
-  const int32_t channels = p->in_c, row_bytes = p->in_w * channels;
+  const int32_t channels = p->in_c;
   uint32_t *const weights = scratch;
   int8_t *const outside = (int8_t *)scratch + 2 * TAPS * channels; /* three pixels */
-  int8_t *const all = out;
+  td_window w = {.pixel = channels,
+                 .weights = weights,
+                 .out = out,
+                 .outside = (uint32_t)(p->in_zero_point & 0xffff) * 0x10001u};
   spread_weights(p->weights, TAPS * channels / 4, weights);
   memset(outside, p->in_zero_point, (uint32_t)(3 * channels));
-  for (int32_t n = 0; n < p->batches; ++n) {
+  for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * channels) {
     for (int32_t y = 0; y < p->out_h; ++y) {
-      const int32_t top = y * p->stride_h - p->pad_h;
-      for (int32_t x = 0; x < p->out_w; ++x, out += channels) {
-        const int32_t left = x * p->stride_w - p->pad_w;
-        td_window w = {.pixel = channels,
-                       .weights = weights,
-                       .record = (const td_record *)p->requant,
-                       .out = out,
-                       .end = out + channels,
-                       .columns = left < 0             ? WITHOUT_LEFT
-                                  : left + 3 > p->in_w ? WITHOUT_RIGHT
-                                                       : INSIDE,
-                       .outside = (uint32_t)(p->in_zero_point & 0xffff) * 0x10001u};
-        for (int32_t i = 0; i < 3; ++i) {
-          const int32_t v = top + i;
-          const uintptr_t start = (uintptr_t)in + (uintptr_t)(intptr_t)(v * row_bytes);
-          w.rows[i] = outside;
-          /* An integer until it is used: a left column outside may lie before the input. */
-          if (v >= 0 && v < p->in_h) {
-            w.rows[i] = (const int8_t *)(start + (uintptr_t)(intptr_t)(left * channels));
-          }
-        }
-        run_window(&w);
-      }
+      run_row(p, in, y * p->stride_h - p->pad_h, &w, outside);
     }
-    in += p->in_h * row_bytes;
   }
-  td_clamp(all, p->batches * p->out_h * p->out_w * channels, p->low, p->high);
+  td_clamp(out, p->batches * p->out_h * p->out_w * channels, p->low, p->high);
 }
