@@ -11,7 +11,7 @@ from tests.support import MODELS, require
 from tinydeploy.errors import InputError
 from tinydeploy.fixedpoint import quantize_multiplier
 from tinydeploy.graph import Graph
-from tinydeploy.ops import conv_2d, depthwise_conv_2d
+from tinydeploy.ops import conv_2d
 from tinydeploy.ops.convolution import Requantization
 from tinydeploy.plan.plan import Isa, Target
 from tinydeploy.plan.select import select_kernel
@@ -141,9 +141,3 @@ def test_a_multiplier_above_a_half_needs_the_scalar_kernel() -> None:
     assert select_kernel(node, target) == conv_2d.SCALAR
     (node,) = _conv([INPUT, WEIGHTS]).nodes
     assert select_kernel(node, target) == conv_2d.DSP
-
-
-def test_every_kernel_list_ends_with_one_for_everything() -> None:
-    for module in (conv_2d, depthwise_conv_2d):
-        assert module.KERNELS[-1] is module.SCALAR
-        assert module.SCALAR.isa is Isa.SCALAR

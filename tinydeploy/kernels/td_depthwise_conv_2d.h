@@ -47,8 +47,8 @@ void td_s8_depthwise_conv_2d__dsp(const td_depthwise_conv_2d *p, const int8_t *i
                                   void *scratch);
 
 /* A kernel of 3 x 3 without dilation, of which at most the left or the right column lies outside;
- * in_c is out_c, a multiple of 4. weights: [out_c / 4, 3, 3, 4], 4-byte aligned. requant: [out_c] of
- * td_record (td_simd.h). scratch: 21 * in_c bytes. */
+ * in_c is out_c, a multiple of 4. weights: [out_c / 4, 3, 3, 4], 4-byte aligned. requant: [out_c]
+ * of td_record (td_simd.h). scratch: 21 * in_c bytes. */
 void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch);
 

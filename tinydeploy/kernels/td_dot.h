@@ -7,6 +7,7 @@
 #ifndef TD_DOT_H
 #define TD_DOT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "td_simd.h"
@@ -68,14 +69,9 @@ typedef struct {
   "smlad r7, r3, lr, r7\n\t"        \
   "smlad r8, r4, lr, r8\n\t"        \
   "smlad r9, r5, lr, r9\n\t"
-#define TD_FINISH(acc)                \
-  "smmlar " acc ", " acc ", r3, " acc \
-  "\n\t"                              \
-  "add " acc ", " acc ", " acc        \
-  ", asr #31\n\t"                     \
-  "smmlsr " acc ", " acc              \
-  ", r4, r5\n\t"                      \
-  "ssat " acc ", #8, " acc "\n\t"
+#define TD_PIXEL(acc) TD_FINISH(acc, acc, "r3", "r4", "r5")
+
+typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 24 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r6 to r9 are the sums of the four pixels,
  * r1 walks over `spread`, r10 over the weights. */
@@ -100,7 +96,7 @@ static inline void td_run_four_pixels(td_four_pixels *pixels) {
       "ldr lr, [r0, #8]\n\t"
       "ldrd r1, r2, [r0, #12]\n\t"
       "ldrd r3, r4, [lr, #-12]\n\t"
-      "ldr r5, [lr, #-4]\n\t" TD_FINISH("r6") TD_FINISH("r7") TD_FINISH("r8") TD_FINISH("r9")
+      "ldr r5, [lr, #-4]\n\t" TD_PIXEL("r6") TD_PIXEL("r7") TD_PIXEL("r8") TD_PIXEL("r9")
       "add r12, r2, r2, lsl #1\n\t"
       "strb r7, [r1, r2]\n\t"
       "strb r8, [r1, r2, lsl #1]\n\t"
@@ -117,7 +113,7 @@ static inline void td_run_four_pixels(td_four_pixels *pixels) {
 }
 
 #undef TD_QUAD
-#undef TD_FINISH
+#undef TD_PIXEL
 
 #else
 

@@ -1,3 +1,5 @@
+#include <stddef.h>
+
 #include "td_depthwise_conv_2d.h"
 #include "td_simd.h"
 
@@ -47,18 +49,12 @@ static void spread_weights(const int8_t *weights, int32_t words, uint32_t *sprea
 #define LEFT(row, at) TAP(at, "[" row "], #4")
 #define MIDDLE(row, at) TAP(at, "[" row ", r4]")
 #define RIGHT(row, at) TAP(at, "[" row ", r4, lsl #1]")
-#define FINISH(acc, multiplier_at, offset_at) \
-  "ldrd r11, r12, [r10, #" multiplier_at      \
-  "]\n\t"                                     \
-  "ldr lr, [r10, #" offset_at                 \
-  "]\n\t"                                     \
-  "smmlar " acc ", " acc ", r11, " acc        \
-  "\n\t"                                      \
-  "add " acc ", " acc ", " acc                \
-  ", asr #31\n\t"                             \
-  "smmlsr " acc ", " acc                      \
-  ", r12, lr\n\t"                             \
-  "ssat " acc ", #8, " acc "\n\t"
+#define CHANNEL(acc, multiplier_at, offset_at) \
+  "ldrd r11, r12, [r10, #" multiplier_at       \
+  "]\n\t"                                      \
+  "ldr lr, [r10, #" offset_at "]\n\t" TD_FINISH(acc, acc, "r11", "r12", "lr")
+
+typedef char td_window_layout[offsetof(td_window, outside) == 36 ? 1 : -1];
 
 /* It needs every register, so it is written as a whole: r1 to r3 the rows, r4 `pixel`, r5 the
  * weights, r6 to r9 the sums of four channels. */
@@ -97,7 +93,9 @@ static void run_window(td_window *w) {
       MIDDLE("r3", "56") RIGHT("r3", "64") LEFT("r3", "48")
       "4:\n\t"
       "adds r5, #72\n\t"
-      "ldr r10, [r0, #20]\n\t" FINISH("r6", "4", "12") FINISH("r7", "20", "28") FINISH("r8", "36", "44") FINISH("r9", "52", "60")
+      "ldr r10, [r0, #20]\n\t"
+      CHANNEL("r6", "4", "12") CHANNEL("r7", "20", "28")
+      CHANNEL("r8", "36", "44") CHANNEL("r9", "52", "60")
       "adds r10, r10, #64\n\t"
       "ldrd r11, r12, [r0, #24]\n\t"
       "str r10, [r0, #20]\n\t"

@@ -89,18 +89,27 @@ typedef struct {
   int32_t folded, multiplier, scale, offset;
 } td_record;
 
-/* Saturated to int8. No intrinsic gives the two multiplications. */
+#ifdef TD_HAS_DSP
+/* As text of assembly, registers by name: `to` may be `acc`. No intrinsic gives the two
+ * multiplications. */
+#define TD_FINISH(to, acc, multiplier, scale, offset) \
+  "smmlar " to ", " acc ", " multiplier ", " acc      \
+  "\n\t"                                              \
+  "add " to ", " to ", " to                           \
+  ", asr #31\n\t"                                     \
+  "smmlsr " to ", " to ", " scale ", " offset         \
+  "\n\t"                                              \
+  "ssat " to ", #8, " to "\n\t"
+#endif
+
+/* Saturated to int8. */
 static inline int8_t td_finish(td_record r, int32_t acc) {
 #ifdef TD_HAS_DSP
   int32_t v;
-  __asm__(
-      "smmlar %[v], %[acc], %[multiplier], %[acc]\n\t"
-      "add %[v], %[v], %[v], asr #31\n\t"
-      "smmlsr %[v], %[v], %[scale], %[offset]\n\t"
-      "ssat %[v], #8, %[v]"
-      : [v] "=&r"(v)
-      :
-      [acc] "r"(acc), [multiplier] "r"(r.multiplier), [scale] "r"(r.scale), [offset] "r"(r.offset));
+  __asm__(TD_FINISH("%[v]", "%[acc]", "%[multiplier]", "%[scale]", "%[offset]")
+          : [v] "=&r"(v)
+          : [acc] "r"(acc), [multiplier] "r"(r.multiplier), [scale] "r"(r.scale),
+            [offset] "r"(r.offset));
   return (int8_t)v;
 #else
   const int64_t half = 1LL << 31;
