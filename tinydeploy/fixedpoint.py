@@ -21,6 +21,7 @@ INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 
 Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
 
 
 class Activation(IntEnum):
@@ -126,6 +127,29 @@ def multiply_by_quantized_multiplier(
     right = np.maximum(-s, 0)
     shifted = (np.asarray(x, dtype=np.int64) << left).astype(np.int32)
     return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, multiplier), right)
+
+
+def multiply_wide_by_quantized_multiplier(
+    x: ArrayLike, multiplier: ArrayLike, shift: ArrayLike
+) -> Int32Array:
+    """x * multiplier * 2**(shift - 31) of 64-bit accumulators, as int16 layers have them.
+
+    The mantissa is rounded to 16 bits first, the product once; it wraps at 32 bits.
+
+    Args:
+        x: int64 accumulators in [-2**47, 2**47).
+        multiplier: Q0.31 mantissas in [0, 2**31), broadcasting against `x`.
+        shift: In [-31, 7].
+    """
+    mantissa, total = narrow_multiplier(multiplier, shift)
+    half = np.int64(1) << (total - 1)
+    return ((np.asarray(x, dtype=np.int64) * mantissa + half) >> total).astype(np.int32)
+
+
+def narrow_multiplier(multiplier: ArrayLike, shift: ArrayLike) -> tuple[Int64Array, Int64Array]:
+    """(16-bit mantissa, bits to shift right) of what `quantize_multiplier` gave."""
+    mantissa = (np.asarray(multiplier, dtype=np.int64) + (1 << 15)) >> 16
+    return np.minimum(mantissa, 0x7FFF), 15 - np.asarray(shift, dtype=np.int64)
 
 
 def activation_range(

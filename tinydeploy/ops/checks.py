@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..fixedpoint import Activation, activation_range
 from ..graph import DType, Tensor
 from .base import OperatorView
@@ -10,12 +12,20 @@ _FUSED = (Activation.NONE, Activation.RELU, Activation.RELU_N1_TO_1, Activation.
 
 
 def fused_limits(view: OperatorView, slot: int, output: Tensor) -> tuple[int, int]:
-    """The stored int8 range that the activation in options field `slot` leaves of the output."""
+    """The stored range that the activation in options field `slot` leaves of the output."""
     number = view.options.int8(slot)
     if number not in _FUSED:
         known = ", ".join(a.name for a in _FUSED)
         view.fail(f"fused activation {number} is not supported, supported are {known}")
-    return activation_range(Activation(number), *view.per_tensor(output))
+    return activation_range(
+        Activation(number), *view.per_tensor(output), *stored_range(output.dtype)
+    )
+
+
+def stored_range(dtype: DType) -> tuple[int, int]:
+    """The smallest and the largest integer of a type."""
+    limits = np.iinfo(dtype.numpy)
+    return int(limits.min), int(limits.max)
 
 
 def runtime_input(view: OperatorView, position: int, *dtypes: DType) -> Tensor:
@@ -24,6 +34,16 @@ def runtime_input(view: OperatorView, position: int, *dtypes: DType) -> Tensor:
     if tensor.is_constant:
         view.fail(f"input {position} is a constant, supported is one computed at run time")
     return tensor
+
+
+def symmetric(view: OperatorView, *tensors: Tensor) -> None:
+    """Refuses int16 tensors with a zero point other than 0, as TFLite does."""
+    for tensor in tensors:
+        if tensor.dtype is DType.INT16 and view.per_tensor(tensor)[1] != 0:
+            view.fail(
+                f"tensor {tensor.index} is int16 with zero point {view.per_tensor(tensor)[1]}, "
+                "supported is 0"
+            )
 
 
 def positive(view: OperatorView, **values: int) -> None:

@@ -1,4 +1,4 @@
-"""CONV_2D: int8 in and out, int8 weights, one scale or one an output channel, grouped or not.
+"""CONV_2D: int8 or int16 activations, int8 weights, one scale or one a channel, grouped or not.
 
 Source:
     https://www.tensorflow.org/mlir/tfl_ops#tflconv_2d_tflconv2dop
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import Conv2DOptions
+from . import conv_16x8
 from .base import OperatorView
 from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
@@ -27,13 +28,14 @@ from .convolution import (
     parse_axis,
     parse_requantization,
 )
+from .requantization_16x8 import Requantization16x8
 
 NAME = "CONV_2D"
 
 
 @dataclass(frozen=True)
 class Params:
-    """int8 [batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
+    """[batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
 
     Attributes:
         groups: Into how many equal slices the channels of input and output are cut.
@@ -45,7 +47,7 @@ class Params:
     in_c: int
     out_c: int
     groups: int
-    requant: Requantization
+    requant: Requantization | Requantization16x8
 
     @property
     def patch(self) -> int:
@@ -58,11 +60,11 @@ class Params:
 
 
 def parse(view: OperatorView) -> Params:
-    runtime_input(view, 0, DType.INT8)
+    dtype = runtime_input(view, 0, DType.INT8, DType.INT16).dtype
     batches, in_h, in_w, in_c = view.input(0, rank=4).shape
     weights = view.constant(1, DType.INT8, rank=4)
     out_c, kernel_h, kernel_w, depth = weights.shape
-    output = view.output(0, DType.INT8, rank=4)
+    output = view.output(0, dtype, rank=4)
     positive(view, batches=batches, filters=out_c, filter_channels=depth, input_channels=in_c)
     slot, options = Conv2DOptions, view.options
     padding = options.int8(slot.PADDING)
@@ -92,6 +94,7 @@ def parse(view: OperatorView) -> Params:
         weights.data.astype(np.int64).reshape(out_c, -1),
         fused_limits(view, slot.FUSED_ACTIVATION, output),
         channel_multipliers(view, out_c, axis=0),
+        slot.QUANTIZED_BIAS_TYPE,
     )
     return Params(batches, h, w, in_c, out_c, in_c // depth, requant)
 
@@ -164,6 +167,7 @@ def call(
         bias: int32 [out_c], or None.
     """
     p, requant = params, params.requant
+    assert isinstance(requant, Requantization)
     kept, folded = fold(requant, weights.astype(np.int64), bias)
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
@@ -211,9 +215,13 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     assert weights is not None
     assert weights.data is not None
     bias = rest[0].data if rest and rest[0] is not None else None
-    return call(node.params, node, kernel, weights.data, bias)
+    p: Params = node.params
+    if isinstance(p.requant, Requantization16x8):
+        layer = conv_16x8.Layer(p.batches, p.h, p.w, p.in_c, p.out_c, p.groups, p.requant)
+        return conv_16x8.lower(layer, node, kernel, weights.data.reshape(p.out_c, -1), bias)
+    return call(p, node, kernel, weights.data, bias)
 
 
 DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast)
-SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR)
-KERNELS = (DSP, SCALAR)
+SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
+KERNELS = (DSP, SCALAR, conv_16x8.CONV_DSP, conv_16x8.CONV)

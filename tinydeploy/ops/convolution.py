@@ -21,6 +21,7 @@ from ..plan.plan import Constant
 from ..tflite.schema import Padding
 from .base import OperatorView
 from .checks import integers, positive
+from .requantization_16x8 import Requantization16x8, parse_16x8
 
 # Of a stride, a dilation or a padded size, so that no position overflows 32 bits in C.
 _LARGEST = 1 << 24
@@ -161,14 +162,19 @@ def parse_requantization(
     weights: NDArray[np.int64],
     limits: tuple[int, int],
     multipliers: Sequence[tuple[int, int]],
-) -> Requantization:
+    bias_type_slot: int | None,
+) -> Requantization | Requantization16x8:
     """The requantisation of an operator with input 0, output 0 and an optional bias, input 2.
 
     Args:
         weights: [channels, products], zero point subtracted.
         limits: The range that the fused activation leaves.
         multipliers: (multiplier, shift) of each channel.
+        bias_type_slot: The options' field with the type that a missing bias of an int16 layer
+            would have; None where there is none.
     """
+    if view.input(0).dtype is DType.INT16:
+        return parse_16x8(view, weights, limits, multipliers, bias_type_slot)
     zero_point = view.per_tensor(view.input(0))[1]
     bias = view.optional(2, DType.INT32)
     start = np.array([0] * len(weights) if bias is None else integers(bias), dtype=np.int64)
@@ -205,7 +211,8 @@ def channel_multipliers(view: OperatorView, channels: int, axis: int) -> list[tu
 
 
 def check_bias(view: OperatorView, channels: int) -> None:
-    bias = view.optional(2, DType.INT32)
+    int16 = view.input(0).dtype is DType.INT16
+    bias = view.optional(2, *((DType.INT64, DType.INT32) if int16 else (DType.INT32,)))
     if bias is None:
         return
     if not bias.is_constant:

@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D: int8 in and out, any depth multiplier, one scale or one a channel.
+"""DEPTHWISE_CONV_2D: int8 or int16 activations, int8 weights, any depth multiplier.
 
 Source:
     https://www.tensorflow.org/mlir/tfl_ops#tfldepthwise_conv_2d_tfldepthwiseconv2dop
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import DepthwiseConv2DOptions
-from . import conv_2d
+from . import conv_2d, conv_16x8
 from .base import OperatorView
 from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
@@ -27,13 +27,14 @@ from .convolution import (
     parse_axis,
     parse_requantization,
 )
+from .requantization_16x8 import Requantization16x8
 
 NAME = "DEPTHWISE_CONV_2D"
 
 
 @dataclass(frozen=True)
 class Params:
-    """int8 [batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
+    """[batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
 
     Input channel i makes output channels i * m to i * m + m - 1, with m = out_c / in_c.
     """
@@ -43,7 +44,7 @@ class Params:
     w: Axis
     in_c: int
     out_c: int
-    requant: Requantization
+    requant: Requantization | Requantization16x8
 
     @property
     def taps(self) -> int:
@@ -56,11 +57,11 @@ class Params:
 
 
 def parse(view: OperatorView) -> Params:
-    runtime_input(view, 0, DType.INT8)
+    dtype = runtime_input(view, 0, DType.INT8, DType.INT16).dtype
     batches, in_h, in_w, in_c = view.input(0, rank=4).shape
     weights = view.constant(1, DType.INT8, rank=4)
     one, kernel_h, kernel_w, out_c = weights.shape
-    output = view.output(0, DType.INT8, rank=4)
+    output = view.output(0, dtype, rank=4)
     positive(view, batches=batches, input_channels=in_c)
     slot, options = DepthwiseConv2DOptions, view.options
     padding = options.int8(slot.PADDING)
@@ -92,6 +93,7 @@ def parse(view: OperatorView) -> Params:
         weights.data.astype(np.int64).reshape(-1, out_c).T,
         fused_limits(view, slot.FUSED_ACTIVATION, output),
         channel_multipliers(view, out_c, axis=3),
+        bias_type_slot=None,
     )
     return Params(batches, h, w, in_c, out_c, requant)
 
@@ -120,6 +122,9 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     assert weights.data is not None
     bias = rest[0].data if rest and rest[0] is not None else None
     by_channel = np.moveaxis(weights.data[0], 2, 0)
+    if isinstance(p.requant, Requantization16x8):
+        layer = conv_16x8.Layer(p.batches, p.h, p.w, p.in_c, p.out_c, p.in_c, p.requant)
+        return conv_16x8.lower(layer, node, kernel, by_channel.reshape(p.out_c, -1), bias)
     if kernel in _CONVOLUTIONS:
         one_channel = conv_2d.Params(p.batches, p.h, p.w, 1, p.out_c, 1, p.requant)
         return conv_2d.call(one_channel, node, kernel, by_channel[..., np.newaxis], bias)
@@ -188,7 +193,7 @@ def _3x3(params: Params) -> bool:
 
 
 def _one_channel(params: Params) -> bool:
-    return params.in_c == 1
+    return params.in_c == 1 and conv_16x8.is_8_bit(params)
 
 
 # With one input channel it is an ordinary convolution.
@@ -199,5 +204,13 @@ CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
 _CONVOLUTIONS = (CONV_DSP, CONV_SCALAR)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
-SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR)
-KERNELS = (CONV_DSP, DSP_3X3, DSP, CONV_SCALAR, SCALAR)
+SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
+KERNELS = (
+    CONV_DSP,
+    DSP_3X3,
+    DSP,
+    CONV_SCALAR,
+    SCALAR,
+    conv_16x8.DEPTHWISE,
+    conv_16x8.CONV,
+)

@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED: int8 in and out, any input rank, one scale or one an output channel.
+"""FULLY_CONNECTED: int8 or int16 activations of any rank, int8 weights, one scale or one a channel.
 
 Source:
     https://www.tensorflow.org/mlir/tfl_ops#tflfully_connected_tflfullyconnectedop
@@ -15,9 +15,11 @@ from ..fixedpoint import float32, quantize_multiplier
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import FullyConnectedOptions
+from . import conv_16x8
 from .base import OperatorView
 from .checks import fused_limits, positive, runtime_input
 from .convolution import (
+    Axis,
     Requantization,
     ceil_to,
     channel_multipliers,
@@ -25,6 +27,7 @@ from .convolution import (
     fold,
     parse_requantization,
 )
+from .requantization_16x8 import Requantization16x8
 
 NAME = "FULLY_CONNECTED"
 
@@ -34,7 +37,7 @@ _BIAS_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Params:
-    """int8 [batches, in_depth] -> [batches, out_depth].
+    """[batches, in_depth] -> [batches, out_depth].
 
     Attributes:
         weights_zero_point: 0 unless the weights have a single scale.
@@ -46,7 +49,7 @@ class Params:
     out_depth: int
     weights_zero_point: int
     out_shape: tuple[int, ...]
-    requant: Requantization
+    requant: Requantization | Requantization16x8
 
     @property
     def macs(self) -> int:
@@ -54,9 +57,9 @@ class Params:
 
 
 def parse(view: OperatorView) -> Params:
-    source = runtime_input(view, 0, DType.INT8)
+    source = runtime_input(view, 0, DType.INT8, DType.INT16)
     weights = view.constant(1, DType.INT8, rank=2)
-    output = view.output(0, DType.INT8)
+    output = view.output(0, source.dtype)
     out_depth, in_depth = weights.shape
     positive(view, input_depth=in_depth, output_depth=out_depth)
     slot = FullyConnectedOptions
@@ -70,12 +73,15 @@ def parse(view: OperatorView) -> Params:
         )
     check_bias(view, out_depth)
     multipliers, zero_point = _multipliers(view, out_depth)
+    if zero_point and source.dtype is DType.INT16:
+        view.fail(f"the weights have zero point {zero_point}, supported with int16 is 0")
     assert weights.data is not None
     requant = parse_requantization(
         view,
         weights.data.astype(np.int64) - zero_point,
         fused_limits(view, slot.FUSED_ACTIVATION, output),
         multipliers,
+        slot.QUANTIZED_BIAS_TYPE,
     )
     return Params(batches, in_depth, out_depth, zero_point, output.shape, requant)
 
@@ -120,6 +126,8 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     assert weights is not None
     assert weights.data is not None
     bias = rest[0].data if rest and rest[0] is not None else None
+    if isinstance(p.requant, Requantization16x8):
+        return conv_16x8.lower(_as_convolution(p, p.requant), node, kernel, weights.data, bias)
     # One scale for all: then one record, worth more than to leave out what fixed channels compute.
     uniform = len(set(zip(p.requant.multipliers, p.requant.shifts, strict=True))) == 1
     requant = p.requant.without_bounds() if uniform and p.requant.shifts[0] < 0 else p.requant
@@ -155,6 +163,12 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     )
 
 
+def _as_convolution(p: Params, requant: Requantization16x8) -> conv_16x8.Layer:
+    """A convolution of 1 x 1; the batches are the pixels of a row."""
+    h, w = (Axis(size, size, kernel=1, stride=1, dilation=1, pad=0) for size in (1, p.batches))
+    return conv_16x8.Layer(1, h, w, p.in_depth, p.out_depth, 1, requant)
+
+
 def _pack(weights: Array, run: int) -> Constant:
     """[ceil(out_depth / 4), ceil(in_depth / run), 4, run]: four channels take turns."""
     channels, depth = weights.shape
@@ -165,5 +179,5 @@ def _pack(weights: Array, run: int) -> Constant:
 
 
 DSP = Kernel("td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast)
-SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR)
-KERNELS = (DSP, SCALAR)
+SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
+KERNELS = (DSP, SCALAR, conv_16x8.CONV_DSP, conv_16x8.CONV)

@@ -266,6 +266,7 @@ class Conv2DOptions(IntEnum):
     FUSED_ACTIVATION = 3  # int8
     DILATION_W = 4  # int32, default 1
     DILATION_H = 5  # int32, default 1
+    QUANTIZED_BIAS_TYPE = 6  # int8, a TensorType
 
 
 class DepthwiseConv2DOptions(IntEnum):
@@ -292,6 +293,7 @@ class FullyConnectedOptions(IntEnum):
     WEIGHTS_FORMAT = 1  # int8, 0 is row-major
     KEEP_NUM_DIMS = 2  # bool
     ASYMMETRIC_QUANTIZE_INPUTS = 3  # bool
+    QUANTIZED_BIAS_TYPE = 4  # int8, a TensorType
 
 
 class SoftmaxOptions(IntEnum):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.kernels.case import Case, seeds, zero_points
-from tests.kernels.cases.windows import layer
+from tests.kernels.cases.windows import bias_types, layer
 from tinydeploy.tflite.schema import FullyConnectedOptions
 from tinydeploy.tflite.writer import Option, boolean, int8, single_operator
 
@@ -11,7 +11,8 @@ from tinydeploy.tflite.writer import Option, boolean, int8, single_operator
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     outer = draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
-    in_depth, out_depth = draw(st.integers(1, 70)), draw(st.integers(1, 20))
+    in_depth = draw(st.one_of(st.integers(1, 70), st.just(530)))
+    out_depth = draw(st.integers(1, 20))
     keep = draw(st.booleans())
     batches = 1
     for size in outer:
@@ -25,6 +26,7 @@ def cases(draw: st.DrawFn) -> Case:
     made = draw(layer(shapes, 0, weights_zero_points))
     options: dict[int, Option] = {
         FullyConnectedOptions.FUSED_ACTIVATION: int8(made.activation),
+        FullyConnectedOptions.QUANTIZED_BIAS_TYPE: int8(draw(bias_types)),
         FullyConnectedOptions.KEEP_NUM_DIMS: boolean(keep),
     }
     content = single_operator("FULLY_CONNECTED", made.inputs, [made.output], options)

@@ -9,8 +9,8 @@ from enum import IntEnum
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import activations, scales, zero_points
-from tinydeploy.tflite.schema import Padding
+from tests.kernels.case import activation_types, activations, quantized, scales
+from tinydeploy.tflite.schema import Padding, TensorType
 from tinydeploy.tflite.writer import Option, Tensor, constant, int8, int32
 
 
@@ -66,6 +66,10 @@ def window_options(
     return options
 
 
+# That an int16 layer without a bias accumulates as if it had one of.
+bias_types = st.sampled_from((TensorType.FLOAT32, TensorType.INT32, TensorType.INT64))
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """Input, weights, bias and output of a layer with weights, quantised.
@@ -89,6 +93,7 @@ def layer(
     weights_zero_points: st.SearchStrategy[int] = st.just(0),  # noqa: B008
     *,
     absent_bias: bool = True,
+    bias_types: Sequence[str] = ("int64", "int32"),
 ) -> Layer:
     """A layer with weights.
 
@@ -97,42 +102,46 @@ def layer(
         channel_axis: The dimension of the weights that per-channel scales run along.
         weights_zero_points: For weights of one scale.
         absent_bias: A bias may be there and absent (-1), not only left out.
+        bias_types: What the bias of an int16 layer may be.
     """
     in_shape, weights_shape, out_shape = shapes
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     channels = weights_shape[channel_axis]
     per_channel = draw(st.booleans())
-    in_scale, in_zero = draw(scales()), draw(zero_points)
-    out_scale, out_zero = draw(scales()), draw(zero_points)
+    type_, zeros = draw(activation_types)
+    in_scale, in_zero = draw(scales()), draw(zeros)
+    out_scale, out_zero = draw(scales()), draw(zeros)
     # Of accumulator over output: usual ones, above one, and some that leave nothing.
     kind = draw(st.sampled_from(("usual", "usual", "usual", "large", "tiny")))
     low, high = {"usual": (-14, -4), "large": (-4, 3), "tiny": (-40, -10)}[kind]
     exponents = rng.uniform(low, high, channels if per_channel else 1)
     weight_scales = (2**exponents * out_scale / in_scale).astype(np.float32)
-    zero = 0 if per_channel else draw(weights_zero_points)
+    int16 = type_ is TensorType.INT16
+    zero = 0 if per_channel or int16 else draw(weights_zero_points)
     weights = rng.integers(-128, 128, weights_shape).astype(np.int8)
     bias: tuple[Tensor | None, ...] = draw(st.sampled_from(((), (None,)))) if absent_bias else ()
     if draw(st.booleans()):
         size = draw(st.sampled_from((10.0, 1000.0, 1e5)))
         bias_scales = [float(np.float32(in_scale * s)) for s in weight_scales]
-        values = np.rint(rng.normal(0, size, channels)).astype(np.int32)
+        bias_type = draw(st.sampled_from(tuple(bias_types))) if int16 else "int32"
+        values = np.rint(rng.normal(0, size, channels)).astype(bias_type)
         bias = (constant(values, bias_scales),)
     activation = draw(activations)
     scale_list = [float(s) for s in weight_scales]
     return Layer(
         inputs=(
-            Tensor(tuple(in_shape), scales=(in_scale,), zero_points=(in_zero,)),
+            quantized(in_shape, in_scale, in_zero, type_),
             constant(
                 weights, scale_list, [zero] * len(scale_list), channel_axis if per_channel else 0
             ),
             *bias,
         ),
-        output=Tensor(tuple(out_shape), scales=(out_scale,), zero_points=(out_zero,)),
+        output=quantized(out_shape, out_scale, out_zero, type_),
         activation=activation,
         text=(
-            f"{list(in_shape)} * {list(weights_shape)} -> {list(out_shape)} in=({in_scale}, "
-            f"{in_zero}) out=({out_scale}, {out_zero}) {kind} multipliers, "
+            f"{type_.name} {list(in_shape)} * {list(weights_shape)} -> {list(out_shape)} "
+            f"in=({in_scale}, {in_zero}) out=({out_scale}, {out_zero}) {kind} multipliers, "
             f"{'per channel' if per_channel else f'per tensor from {zero}'}, "
-            f"bias {[b and b.data for b in bias]}, activation {activation}"
+            f"bias {[b and (b.type, b.data) for b in bias]}, activation {activation}"
         ),
     )

@@ -1,0 +1,85 @@
+/* What the kernels of CONV_2D for int16 share: all but the inner product. */
+#ifndef TD_CONV_16X8_LOOP_H
+#define TD_CONV_16X8_LOOP_H
+
+#include <string.h>
+
+#include "td_conv_16x8.h"
+
+/* Sums of `count` products with four channels, from packed weights. */
+typedef void td_dot_16x8(const int16_t *from, const int8_t *weights, int32_t count, int64_t *sums);
+
+/* Copies `count` values of pixel (v, u), or zeros where it lies outside. */
+static inline int16_t *td_copy_16x8(const td_conv_16x8 *p, const int16_t *image, int32_t v,
+                                    int32_t u, int32_t count, int16_t *to) {
+  if (v < 0 || v >= p->in_h || u < 0 || u >= p->in_w) {
+    while (count-- > 0) *to++ = 0;
+  } else {
+    const int16_t *from = image + (v * p->in_w + u) * p->in_c;
+    while (count-- > 0) *to++ = *from++;
+  }
+  return to;
+}
+
+/* The patch of output pixel (y, x), gathered into `column` [patch] where it does not lie in one
+ * piece. `image` begins with the first channel of the group. */
+static inline const int16_t *td_patch_16x8(const td_conv_16x8 *p, const int16_t *image, int32_t y,
+                                           int32_t x, int16_t *column) {
+  const int32_t depth = p->in_c / p->groups;
+  const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
+  const int32_t right = left + (p->kernel_w - 1) * p->dilation_w;
+  const int32_t in_rows = left >= 0 && right < p->in_w && p->dilation_w == 1 && p->groups == 1;
+  int16_t *to = column;
+  if (p->kernel_h * p->kernel_w == 1 && top >= 0 && top < p->in_h && left >= 0 && left < p->in_w) {
+    return image + (top * p->in_w + left) * p->in_c;
+  }
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+    const int32_t v = top + ky * p->dilation_h;
+    if (in_rows) {
+      to = td_copy_16x8(p, image, v, left, p->kernel_w * depth, to);
+      continue;
+    }
+    for (int32_t kx = 0; kx < p->kernel_w; ++kx) {
+      to = td_copy_16x8(p, image, v, left + kx * p->dilation_w, depth, to);
+    }
+  }
+  return column;
+}
+
+/* One group of one pixel: `out` begins with the group's first channel. */
+static inline void td_channels_16x8(const td_conv_16x8 *p, int32_t group, const int16_t *from,
+                                    int32_t packed, td_dot_16x8 *dot, int16_t *out) {
+  const int32_t channels = p->out_c / p->groups;
+  const int8_t *weights = p->weights + group * ((channels + 3) & ~3) * packed;
+  const td_record_16x8 *record = (const td_record_16x8 *)p->requant + group * channels;
+  for (int32_t c = 0; c < channels; c += 4, weights += 4 * packed) {
+    int64_t sums[4] = {0};
+    dot(from, weights, packed, sums);
+    for (int32_t i = 0; i < 4 && c + i < channels; ++i) {
+      *out++ = td_finish_sum_16x8(&p->finish, record++, sums[i]);
+    }
+  }
+}
+
+/* packed: the patch, rounded up to what `dot` takes at a time. */
+static inline void td_conv_16x8_all(const td_conv_16x8 *p, const int16_t *in, int16_t *out,
+                                    int16_t *column, int32_t packed, td_dot_16x8 *dot) {
+  const int32_t depth = p->in_c / p->groups, patch = p->kernel_h * p->kernel_w * depth;
+  for (int32_t i = patch; i < packed; ++i) column[i] = 0;
+  for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * p->in_c) {
+    for (int32_t y = 0; y < p->out_h; ++y) {
+      for (int32_t x = 0; x < p->out_w; ++x) {
+        for (int32_t g = 0; g < p->groups; ++g, out += p->out_c / p->groups) {
+          const int16_t *from = td_patch_16x8(p, in + g * depth, y, x, column);
+          if (from != column && patch < packed) {
+            memcpy(column, from, (uint32_t)patch * sizeof *from);
+            from = column;
+          }
+          td_channels_16x8(p, g, from, packed, dot, out);
+        }
+      }
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,123 @@
+"""Calls of the kernels for int16 activations with int8 weights, shared by CONV_2D,
+DEPTHWISE_CONV_2D and FULLY_CONNECTED: all of them are convolutions in groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..graph import Array, Node
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from .convolution import Axis, ceil_to
+from .requantization_16x8 import Requantization16x8
+
+# As many products of int16 and int8 fit into 32 bits: TD_RUN_16X8 of td_16x8.h.
+_LARGEST_WINDOW = 508
+
+
+@dataclass(frozen=True)
+class Layer:
+    """int16 [batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
+
+    Attributes:
+        groups: Into how many equal slices the channels of input and output are cut.
+    """
+
+    batches: int
+    h: Axis
+    w: Axis
+    in_c: int
+    out_c: int
+    groups: int
+    requant: Requantization16x8
+
+    @property
+    def patch(self) -> int:
+        """Weights of an output channel."""
+        return self.h.kernel * self.w.kernel * (self.in_c // self.groups)
+
+
+def is_16x8(params: Any) -> bool:
+    """Whether an operator with these `Params` has int16 activations."""
+    return isinstance(params.requant, Requantization16x8)
+
+
+def is_8_bit(params: Any) -> bool:
+    return not is_16x8(params)
+
+
+def is_small_window(params: Any) -> bool:
+    """Whether the depthwise kernel applies."""
+    return is_16x8(params) and params.taps <= _LARGEST_WINDOW
+
+
+CONV_DSP = Kernel("td_s16_conv_2d__dsp", Isa.DSP, is_16x8)
+CONV = Kernel("td_s16_conv_2d__scalar", Isa.SCALAR, is_16x8)
+DEPTHWISE = Kernel("td_s16_depthwise_conv_2d__scalar", Isa.SCALAR, is_small_window)
+
+
+def lower(
+    layer: Layer, node: Node, kernel: Kernel, weights: Array, bias: Array | None
+) -> KernelCall:
+    """The call of a kernel of td_conv_16x8.h.
+
+    Args:
+        weights: int8 [out_c, patch].
+        bias: int32 or int64 [out_c], or None.
+    """
+    h, w, requant = layer.h, layer.w, layer.requant
+    fields: dict[str, FieldValue] = {
+        "batches": layer.batches,
+        "in_h": h.size,
+        "in_w": w.size,
+        "in_c": layer.in_c,
+        "out_h": h.out,
+        "out_w": w.out,
+        "out_c": layer.out_c,
+        "kernel_h": h.kernel,
+        "kernel_w": w.kernel,
+        "stride_h": h.stride,
+        "stride_w": w.stride,
+        "dilation_h": h.dilation,
+        "dilation_w": w.dilation,
+        "pad_h": h.pad,
+        "pad_w": w.pad,
+        "groups": layer.groups,
+        "finish.wide": int(requant.wide),
+        "finish.low": requant.low,
+        "finish.high": requant.high,
+        "weights": _pack(layer, kernel, weights),
+        "requant": requant.records(bias),
+    }
+    return KernelCall(
+        layer=node.index,
+        op=node.op,
+        kernel=kernel,
+        struct="td_conv_16x8",
+        header="td_conv_16x8.h",
+        fields=fields,
+        inputs=(node.inputs[0],),
+        outputs=node.outputs,
+        scratch_bytes=0 if kernel is DEPTHWISE else 2 * _packed(layer, kernel),
+        macs=layer.batches * h.out * w.out * layer.out_c * layer.patch,
+    )
+
+
+def _packed(layer: Layer, kernel: Kernel) -> int:
+    return ceil_to(layer.patch, 4) if kernel is CONV_DSP else layer.patch
+
+
+def _pack(layer: Layer, kernel: Kernel, weights: Array) -> Constant:
+    """The layouts that td_conv_16x8.h asks for."""
+    if kernel is DEPTHWISE:
+        return Constant("weights", weights.T, align=1)
+    filters, packed = layer.out_c // layer.groups, _packed(layer, kernel)
+    padded = np.zeros((layer.groups, ceil_to(filters, 4), packed), np.int8)
+    padded[:, :filters, : layer.patch] = weights.reshape(layer.groups, filters, layer.patch)
+    by_fours = padded.reshape(-1, 4, packed)
+    if kernel is not CONV_DSP:
+        return Constant("weights", by_fours.transpose(0, 2, 1), align=1)
+    quads = by_fours.reshape(-1, 4, packed // 4, 4)[..., [0, 2, 1, 3]]
+    return Constant("weights", quads.transpose(0, 2, 1, 3), align=4)
