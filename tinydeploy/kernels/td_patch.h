@@ -20,8 +20,8 @@ static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
 #if defined(__ARM_FEATURE_UNALIGNED)
   for (; count >= 4; count -= 4, from += 4, to += 4) {
     uint32_t word;
-    memcpy(&word, from, 4);
-    memcpy(to, &word, 4);
+    __builtin_memcpy(&word, from, 4);
+    __builtin_memcpy(to, &word, 4);
   }
 #endif
   while (count-- > 0) *to++ = *from++;

@@ -20,11 +20,11 @@
 /* Four bytes from any address; 32-bit loads of DSP cores need no alignment. */
 static inline uint32_t td_load4(const int8_t *from) {
   uint32_t word;
-  memcpy(&word, from, 4);
+  __builtin_memcpy(&word, from, 4); /* a freestanding clang would call memcpy */
   return word;
 }
 
-static inline void td_store4(int8_t *to, uint32_t word) { memcpy(to, &word, 4); }
+static inline void td_store4(int8_t *to, uint32_t word) { __builtin_memcpy(to, &word, 4); }
 
 #ifdef TD_HAS_DSP
 
