@@ -1,0 +1,78 @@
+"""Quantisation-aware training with TF-MOT, keeping zeros and shared weights where there are any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ...errors import InputError
+from ..frameworks import first_line, tensorflow, tfmot
+from ..keras import to_tflite
+from .training import Training, duplicate, fit
+
+
+def run(
+    model: Any, training: Training, *, sparse: bool, clustered: bool
+) -> tuple[Any, list[str]]:
+    """The model with quantisers, trained, and notes.
+
+    Raises:
+        InputError: It has a layer that TF-MOT cannot quantise.
+    """
+    made = quantized(model, sparse=sparse, clustered=clustered)
+    fit(made, training)
+    return made, []
+
+
+def quantized(model: Any, *, sparse: bool, clustered: bool) -> Any:
+    """A copy with quantisers around every layer, in the scheme that keeps what was won.
+
+    Args:
+        sparse, clustered: What pruning and clustering steps did before.
+
+    Raises:
+        InputError: It has a layer that TF-MOT cannot quantise.
+    """
+    mot = tfmot()
+    combine = mot.experimental.combine
+    scheme: Any = None
+    if clustered:
+        scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=sparse)
+    elif sparse:
+        scheme = combine.Default8BitPrunePreserveQuantizeScheme()
+    try:
+        annotated = mot.quantization.keras.quantize_annotate_model(duplicate(model))
+        if scheme is None:
+            return mot.quantization.keras.quantize_apply(annotated)
+        return mot.quantization.keras.quantize_apply(annotated, scheme)
+    except (ValueError, RuntimeError, TypeError) as error:
+        named = re.search(r"Layer (\S+?):<class '([\w.]+)'>", str(error))
+        if named:
+            raise InputError(
+                f"layer {named[1]!r} ({named[2].rpartition('.')[2]}) cannot be trained quantised",
+                "leave out the qat step: every stage is quantised after training anyway",
+            ) from error
+        raise InputError(
+            f"{model.name} cannot be trained quantised: {first_line(error)}"
+        ) from error
+
+
+def to_int8(model: Any, name: str, samples: Iterable[Any]) -> bytes:
+    """The trained model as an int8 `.tflite`, with the ranges that it has learned.
+
+    Args:
+        samples: Lists of inputs with batch 1, for tensors that have no learned range.
+    """
+    tf = tensorflow()
+    options = {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        "inference_input_type": tf.int8,
+        "inference_output_type": tf.int8,
+        # With only int8 operators allowed the converter wants data, although the ranges are there.
+        "representative_dataset": lambda: iter(samples),
+        "target_spec.supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
+    }
+    return to_tflite(model, name, **options)
+
+
