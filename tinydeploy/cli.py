@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, settings
+from .cli_evaluate import evaluate
 from .errors import InputError, TinydeployError
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ _build_options = _options(
 @click.version_option(__version__, prog_name="tinydeploy")
 def main() -> None:
     """From an int8 network to Cortex-M firmware that is proven bit for bit."""
+
+
+main.add_command(evaluate)
 
 
 @main.command()

@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 _SEED = 20_240_229
 _RESAMPLES = 1000
 # So many drawn samples in all: beyond, fewer resamples, whose intervals are narrow anyway.
-_MOST_DRAWN = 20_000_000
+_MOST_DRAWN = 2_000_000
 _LEAST_RESAMPLES = 200
 
 Bools = NDArray[np.bool_]
@@ -45,12 +45,13 @@ class Kind:
     higher_is_better: bool
 
 
+# F1 is the mean over classes; AUC that under ROC, each class against the others.
 METRICS = {
     "accuracy": Kind("accuracy", True, True),
-    "f1": Kind("F1, mean over classes", True, True),
-    "auc": Kind("area under ROC", True, True),
-    "mse": Kind("mean squared error", False, False),
-    "mae": Kind("mean absolute error", False, False),
+    "f1": Kind("F1", True, True),
+    "auc": Kind("AUC", True, True),
+    "mse": Kind("MSE", False, False),
+    "mae": Kind("MAE", False, False),
 }
 
 
@@ -91,8 +92,10 @@ def guesses(scores: Array) -> NDArray[np.intp]:
         scores: [N, classes]; with one column, the probability of class 1.
     """
     if scores.shape[1] == 1:
-        return (scores[:, 0] > 0.5).astype(np.intp)
-    return np.argmax(scores, axis=1).astype(np.intp)
+        above: NDArray[np.intp] = (scores[:, 0] > 0.5).astype(np.intp)
+        return above
+    largest: NDArray[np.intp] = np.argmax(scores, axis=1)
+    return largest
 
 
 def in_top(scores: Array, labels: Array, k: int) -> Bools:
