@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from .graph import Array, DType, Graph, Tensor
 
 DEFAULT = "random:8"
 _MOST_RANDOM = 1_000_000
+# All inputs are held in memory, and so are the device's answers.
+_MOST_BYTES = 1 << 30
 _SEED = 20_240_229
 
 # One array for each input of the model: one inference.
@@ -37,10 +39,10 @@ def read_inputs(spec: str, graph: Graph) -> tuple[InputSet, ...]:
     """
     kind, _, count = spec.partition(":")
     if kind == "random":
-        if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= _MOST_RANDOM:
+        most = _most_random(graph)
+        if not re.fullmatch("[0-9]{1,9}", count) or not 1 <= int(count) <= most:
             raise InputError(
-                f"{spec!r} asks for no number of inputs from 1 to {_MOST_RANDOM}",
-                "--inputs random:8",
+                f"{spec[:60]!r} asks for no number of inputs from 1 to {most}", "--inputs random:8"
             )
         return random_inputs(graph, int(count))
     arrays = _load(Path(spec), graph)
@@ -101,33 +103,74 @@ def _sample(tensor: Tensor, number: int, rng: np.random.Generator) -> Array:
     return noise.astype(tensor.dtype.numpy)
 
 
+def _most_random(graph: Graph) -> int:
+    sample = sum(graph.tensors[t].bytes for t in graph.inputs)
+    return min(_MOST_RANDOM, max(_MOST_BYTES // max(sample, 1), 1))
+
+
 def _load(path: Path, graph: Graph) -> Sequence[Array]:
-    wanted = len(graph.inputs)
     try:
-        content: Any = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"there is no file {path}", "--inputs takes random:N, a .npy or a .npz file"
+            f"cannot read {str(path)[:200]!r}: {reason}",
+            "--inputs takes random:N, a .npy or a .npz file",
         ) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is no regular file", "give a .npy or a .npz file")
+    _check_size(path, status.st_size)
+    try:
+        return _arrays(path, graph)
+    except InputError:
+        raise
+    except Exception as error:  # NumPy, zipfile, zlib and tokenize raise of all kinds
         raise InputError(f"{path} is not a .npy or .npz file of numbers: {error}") from error
+
+
+def _arrays(path: Path, graph: Graph) -> Sequence[Array]:
+    """The file's arrays, one an input of the model."""
+    wanted = len(graph.inputs)
+    content: Any = np.load(path, allow_pickle=False)
     if isinstance(content, np.ndarray):
         if wanted != 1:
             raise InputError(f"{path} holds one array, {graph.name} has {wanted} inputs")
         return [content]
     with content:
-        try:
-            names = [graph.tensors[t].name for t in graph.inputs]
-            if all(name in content.files for name in names):
-                return [content[name] for name in names]
+        _check_size(path, sum(member.file_size for member in content.zip.infolist()))
+        names = [graph.tensors[t].name for t in graph.inputs]
+        if not all(name in content.files for name in names):
+            fitting = [name for name in content.files if _fits(content[name], graph)]
+            if wanted == 1 and len(fitting) == 1:
+                return [content[fitting[0]]]
             if len(content.files) != wanted:
                 raise InputError(
                     f"{path} holds {len(content.files)} arrays, {graph.name} has {wanted} inputs",
                     f"name the arrays {', '.join(map(repr, names))}",
                 )
-            return [content[name] for name in content.files]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is damaged: {error}") from error
+            names = content.files
+        arrays = [content[name] for name in names]
+    for name, array in zip(names, arrays, strict=True):
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"{path}: {name[:60]!r} is not an array")
+    return arrays
+
+
+def _check_size(path: Path, size_bytes: int) -> None:
+    if size_bytes > _MOST_BYTES:
+        raise InputError(
+            f"{path} holds {size_bytes} bytes, at most {_MOST_BYTES} are read",
+            "split it into several files",
+        )
+
+
+def _fits(array: Array, graph: Graph) -> bool:
+    """Whether `array` can only be samples of the model's one input."""
+    tensor = graph.tensors[graph.inputs[0]]
+    shapes = {array.shape, array.shape[1:]}
+    # As `_batch()`: a batch of 1 in the model's shape may be left out of each sample.
+    wanted = {tensor.shape, tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape}
+    return array.dtype == tensor.dtype.numpy and not shapes.isdisjoint(wanted)
 
 
 def _batch(array: Array, tensor: Tensor, source: str) -> Sequence[Array]:

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from . import __version__
 from .oracle import Oracle
@@ -15,7 +15,8 @@ from .toolchains import find as find_toolchain
 from .verify import RunResult
 
 if TYPE_CHECKING:
-    from .firmware import Firmware
+    from .boards import Board
+    from .firmware import Firmware, Section
     from .pipeline import Prepared
     from .runners.base import Unit
 
@@ -68,6 +69,7 @@ def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:
             code_bytes=None if flash is None else flash - weights,
             board_ram_bytes=board.ram.bytes if board.ram else None,
             board_flash_bytes=board.flash.bytes if board.flash else None,
+            sections=tuple(_section(section, board) for section in firmware.sections),
         ),
         duration_s=round(seconds, 3),
     )
@@ -110,6 +112,14 @@ def proven(
         ),
         duration_s=round(seconds, 3),
     )
+
+
+def _section(section: Section, board: Board) -> r.Section:
+    in_ram = board.ram is not None and board.ram.origin <= section.address < board.ram.end
+    memory: Literal["flash", "ram", "both"] = "flash"
+    if in_ram or not section.stored:
+        memory = "both" if section.stored else "ram"
+    return r.Section(section.name, memory, section.bytes)
 
 
 def _versions() -> dict[str, str]:

@@ -70,7 +70,7 @@ def test_model_is_proven(
     assert report.outcome == "verified", report.verify
     assert report.verify is not None
     assert report.verify.oracle.name == "tflite-micro"
-    for got, expected in zip(answers, known.outputs, strict=False):
+    for got, expected in zip(answers[:count], known.outputs[:count], strict=True):
         np.testing.assert_array_equal(got[0], expected)
     computed = [layer for layer in report.layers if layer.kernel]
     assert all(layer.equal for layer in computed)
