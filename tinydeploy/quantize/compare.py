@@ -1,0 +1,112 @@
+"""Candidates side by side: against labels where there are some, and against the float model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph import Array
+from .calibrate import model_inputs
+from .data import Dataset
+from .floatmodel import FloatModel
+from .judge import open_judge
+from .metrics import guesses
+
+# So that a comparison of many candidates stays a matter of seconds.
+MOST_COMPARED = 500
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a candidate did.
+
+    Attributes:
+        name: The method, or the number of samples.
+        judge: What computed it.
+        error: Mean squared error against the float model's outputs.
+        agreeing: Share of samples on which it answers the float model's class; None for outputs
+            that are no classes.
+        correct: Right answers; None without labels.
+        samples: How many were looked at.
+    """
+
+    name: str
+    judge: str
+    error: float
+    agreeing: float | None
+    correct: int | None
+    samples: int
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Smaller is better: right answers first, then closeness."""
+        return (-(self.correct or 0), self.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """The float model's answers, which candidates are measured against.
+
+    Attributes:
+        inputs: Of each sample, as the float model takes them.
+        answers: [N, values], of its first output.
+        labels: [N]; None where there are none.
+        classes: Whether the answers are classes.
+    """
+
+    inputs: tuple[tuple[Array, ...], ...]
+    answers: Array
+    labels: Array | None
+    classes: bool
+
+    def score(self, name: str, content: bytes) -> Score:
+        """How the `.tflite` file does, computed as a device would."""
+        judge = open_judge(content, name)
+        return self._scored(name, judge.name, _answers(judge.answer, self.inputs))
+
+    def part(self, count: int) -> Yardstick:
+        """The same on at most `count` samples, spread over all of them."""
+        of = len(self.inputs)
+        chosen = [i * of // count for i in range(count)] if count < of else list(range(of))
+        labels = None if self.labels is None else self.labels[chosen]
+        inputs = tuple(self.inputs[i] for i in chosen)
+        return Yardstick(inputs, self.answers[chosen], labels, self.classes)
+
+    def of_float(self, name: str = "float") -> Score:
+        return self._scored(name, "LiteRT", self.answers)
+
+    def _scored(self, name: str, judge: str, answers: Array) -> Score:
+        agreeing = correct = None
+        if self.classes:
+            chosen = guesses(answers)
+            agreeing = float((chosen == guesses(self.answers)).mean())
+            if self.labels is not None:
+                correct = int((chosen == self.labels).sum())
+        error = float(((answers - self.answers) ** 2).mean())
+        return Score(name, judge, error, agreeing, correct, len(answers))
+
+
+def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
+    """Runs the float model over a dataset, which is kept: give a `subset()` of a large one."""
+    judge = open_judge(model.content, model.label)
+    inputs = tuple(model_inputs(model, dataset))
+    answers = _answers(judge.answer, inputs)
+    given = [sample.label for sample in dataset]
+    whole = all(isinstance(label, int) for label in given)
+    labels = np.array(given, np.int64) if whole else None
+    output = model.tensors[model.outputs[0]]
+    last = model.producer(output.name)
+    ends_in_classes = last is not None and last.op in ("SOFTMAX", "LOGISTIC", "LOG_SOFTMAX")
+    classes = answers.shape[1] > 1 or ends_in_classes
+    # More columns than labels could mean: a picture or a signal comes out.
+    classes = classes and (labels is not None or ends_in_classes)
+    return Yardstick(inputs, answers, labels if classes else None, classes)
+
+
+def _answers(
+    answer: Callable[[Sequence[Array]], tuple[Array, ...]],
+    inputs: Sequence[tuple[Array, ...]],
+) -> Array:
+    return np.stack([answer(values)[0].reshape(-1) for values in inputs])
