@@ -104,6 +104,12 @@ def scales(smallest: float = 2**-10, largest: float = 2**3) -> st.SearchStrategy
     return st.one_of(st.floats(low, high).map(lambda e: float(np.float32(2**e))), powers)
 
 
+def stored_values(rng: RNG, shape: Sequence[int], type_: TensorType) -> Array:
+    """Elements of any size that an activation may have."""
+    limits = np.iinfo(type_.name.lower())
+    return rng.integers(limits.min, limits.max, tuple(shape), limits.dtype, endpoint=True)
+
+
 @st.composite
 def activations_shape(
     draw: st.DrawFn, ranks: Sequence[int] = (1, 2, 3, 4), most: int = 300

@@ -1,12 +1,12 @@
-/* CONCATENATION, int8.
+/* CONCATENATION, of elements of any size.
  *
  * The output is `times` turns; in a turn each part gives its next bytes, in order.
  *
  * Arguments:
  *     p: all sizes at least 1.
- *     inputs: the parts that are computed at run time, in order: int8 [times, bytes], any
+ *     inputs: the parts that are computed at run time, in order: [times, bytes], any
  *         alignment.
- *     out: int8 [times, sum of all bytes], any alignment, must not overlap an input.
+ *     out: [times, sum of all bytes], any alignment, must not overlap an input.
  *     scratch: not used.
  */
 #ifndef TD_CONCATENATION_H
@@ -21,7 +21,7 @@ typedef struct {
   const int8_t *constants; /* the parts that are constants; NULL where there is none */
 } td_concatenation;
 
-void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, int8_t *out,
+void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, void *out,
                                  void *scratch);
 
 #endif

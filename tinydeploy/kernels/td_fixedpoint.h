@@ -45,14 +45,6 @@ static inline int32_t td_requantize(int32_t a, int32_t m, int32_t shift) {
   return td_divide_by_power_of_two(td_multiply_high(a, m), -shift);
 }
 
-/* v + offset (mod 2^32), not below `low` and not above `high`, both of int8. */
-static inline int8_t td_offset_and_clamp(int32_t v, int32_t offset, int32_t low, int32_t high) {
-  v = (int32_t)((uint32_t)v + (uint32_t)offset);
-  if (v < low) v = low;
-  if (v > high) v = high;
-  return (int8_t)v;
-}
-
 /* v + offset (mod 2^32), saturated to int8. */
 static inline int8_t td_offset_and_saturate(int32_t v, int32_t offset) {
   v = (int32_t)((uint32_t)v + (uint32_t)offset);

@@ -1,14 +1,15 @@
-/* MEAN, int8.
+/* MEAN, int8 or int16.
  *
- * out = clamp(requantize(sum of the inputs + offset, multiplier, shift) + zero_point, -128, 127)
+ * out = clamp(requantize(sum of the inputs + offset, multiplier, shift) + zero_point), to the
+ * limits of the type
  *
  * with requantize() of td_fixedpoint.h. The offset takes the input's zero point off every element,
  * and the number of elements is in the multiplier.
  *
  * Arguments of every kernel:
  *     p: all sizes at least 1.
- *     in: int8, any alignment.
- *     out: int8, any alignment, must not overlap `in`.
+ *     in: int8, or int16 for s16.
+ *     out: of the same type, must not overlap `in`.
  *     scratch: int32 [outputs] for td_mean, not used for td_mean_pixels.
  */
 #ifndef TD_MEAN_H
@@ -16,6 +17,8 @@
 
 #include <stdint.h>
 
+#include "td_element.h"
+#include "td_fixedpoint.h"
 #include "td_loops.h"
 
 /* Any axes. The input is read from its first element to its last, in rows that go into one output
@@ -40,6 +43,24 @@ typedef struct {
 } td_mean_pixels;
 
 void td_s8_mean__scalar(const td_mean *p, const int8_t *in, int8_t *out, void *scratch);
+void td_s16_mean__scalar(const td_mean *p, const int16_t *in, int16_t *out, void *scratch);
 void td_s8_mean_pixels__dsp(const td_mean_pixels *p, const int8_t *in, int8_t *out, void *scratch);
+
+static inline void td_mean_all(const td_mean *p, const td_element *in, td_element *out,
+                               int32_t *sums) {
+  int32_t *sum = sums;
+  int32_t turns[TD_LOOPS_MOST] = {0};
+  for (int32_t i = 0; i < p->outputs; ++i) sums[i] = p->offset;
+  for (;;) {
+    for (int32_t i = 0; i < p->row; ++i) sum[i * p->step] += *in++;
+    const int32_t *moves = td_loops_next(p->loops, p->loop_count, 2, turns);
+    if (moves == NULL) break;
+    sum += moves[1];
+  }
+  for (int32_t i = 0; i < p->outputs; ++i) {
+    const int32_t mean = td_requantize(sums[i], p->multiplier, p->shift);
+    out[i] = td_offset_and_clamp(mean, p->zero_point, TD_ELEMENT_MIN, TD_ELEMENT_MAX);
+  }
+}
 
 #endif

@@ -1,9 +1,9 @@
-/* MUL, int8, operands that broadcast.
+/* MUL, int8 or int16, operands that broadcast.
  *
  * Arguments of every kernel:
- *     p: -128 <= low, high <= 127.
- *     inputs: the operands that are computed at run time, one or two: int8, any alignment.
- *     out: int8, any alignment. May be the memory of an operand that has all of the output's
+ *     p: low and high within the element type.
+ *     inputs: the operands that are computed at run time, one or two: int8, or int16 for s16.
+ *     out: of the same type. May be the memory of an operand that has all of the output's
  *         elements, and must not overlap another.
  *     scratch: not used.
  */
@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "td_fixedpoint.h"
 #include "td_operands.h"
 
 /* out = clamp(requantize((a - zero0) * (b - zero1), multiplier, shift) + zero_point, low, high) */
@@ -36,7 +37,19 @@ typedef struct {
 } td_mul_affine;
 
 void td_s8_mul__scalar(const td_mul *p, const void *const *inputs, int8_t *out, void *scratch);
+void td_s16_mul__scalar(const td_mul *p, const void *const *inputs, int16_t *out, void *scratch);
 void td_s8_mul_affine__dsp(const td_mul_affine *p, const void *const *inputs, int8_t *out,
                            void *scratch);
+
+static inline void td_mul_row(const void *params, const td_element *a, const td_element *b,
+                              td_element *out) {
+  const td_mul *p = params;
+  for (int32_t i = 0; i < p->operands.row; ++i) {
+    const int32_t product =
+        (a[i * p->operands.step0] - p->zero0) * (b[i * p->operands.step1] - p->zero1);
+    const int32_t scaled = td_requantize(product, p->multiplier, p->shift);
+    out[i] = td_offset_and_clamp(scaled, p->zero_point, p->low, p->high);
+  }
+}
 
 #endif

@@ -1,12 +1,12 @@
-/* PAD, int8.
+/* PAD, of elements of any size: all sizes and moves are in bytes.
  *
- * out = `value` everywhere, but for the input's rows of `row` elements: the first goes to
+ * out = bytes of `value` everywhere, but for the input's rows of `row` bytes: the first goes to
  * out + start, and `loops` moves the place of the next ones.
  *
  * Arguments:
  *     p: row and out_bytes at least 1; every row lies inside the output.
- *     in: int8, any alignment.
- *     out: int8 [out_bytes], any alignment, must not overlap `in`.
+ *     in: any alignment.
+ *     out: [out_bytes], any alignment, must not overlap `in`.
  *     scratch: not used.
  */
 #ifndef TD_PAD_H
@@ -25,6 +25,6 @@ typedef struct {
   const int32_t *loops; /* [loop_count][2], see td_loops.h; NULL where there is none */
 } td_pad;
 
-void td_s8_pad__scalar(const td_pad *p, const int8_t *in, int8_t *out, void *scratch);
+void td_s8_pad__scalar(const td_pad *p, const void *in, void *out, void *scratch);
 
 #endif

@@ -6,17 +6,10 @@ static void mean_window(const td_pool *p, const td_pool_window *w, int8_t *out) 
   int32_t c = 0;
   for (; c + 8 <= p->channels; c += 8) {
     const td_pixel_sums sums =
-        td_sum_pixels(w->first + c, w->rows, w->columns, w->row_bytes, p->channels);
+        td_sum_pixels(w->first + c, w->rows, w->columns, w->row_step, p->channels);
     for (int32_t i = 0; i < 8; ++i) out[c + i] = td_pool_mean(p, td_pixel_sum(&sums, i), count);
   }
-  for (; c < p->channels; ++c) {
-    int32_t sum = 0;
-    for (int32_t y = 0; y < w->rows; ++y) {
-      const int8_t *row = w->first + y * w->row_bytes + c;
-      for (int32_t x = 0; x < w->columns; ++x) sum += row[x * p->channels];
-    }
-    out[c] = td_pool_mean(p, sum, count);
-  }
+  for (; c < p->channels; ++c) out[c] = td_pool_mean(p, td_pool_sum(p, w, c), count);
 }
 
 void td_s8_average_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch) {

@@ -1,18 +1,6 @@
 #include "td_pool.h"
 
-static void mean_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
-  const int32_t count = w->rows * w->columns;
-  for (int32_t c = 0; c < p->channels; ++c) {
-    int32_t sum = 0;
-    for (int32_t y = 0; y < w->rows; ++y) {
-      const int8_t *row = w->first + y * w->row_bytes + c;
-      for (int32_t x = 0; x < w->columns; ++x) sum += row[x * p->channels];
-    }
-    out[c] = td_pool_mean(p, sum, count);
-  }
-}
-
 void td_s8_average_pool_2d__scalar(const td_pool *p, const int8_t *in, int8_t *out, void *scratch) {
   (void)scratch;
-  td_pool_all(p, in, out, mean_window);
+  td_pool_all(p, in, out, td_pool_mean_window);
 }

@@ -2,17 +2,18 @@
 
 #include "td_concatenation.h"
 
-void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, int8_t *out,
+void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, void *out,
                                  void *scratch) {
   (void)scratch;
+  int8_t *to = out;
   for (int32_t turn = 0; turn < p->times; ++turn) {
     const void *const *input = inputs;
     for (int32_t i = 0; i < p->part_count; ++i) {
       const int32_t bytes = p->parts[2 * i];
       const int32_t constant = p->parts[2 * i + 1];
       const int8_t *from = constant >= 0 ? p->constants + constant : *input++;
-      memcpy(out, from + turn * bytes, (size_t)bytes);
-      out += bytes;
+      memcpy(to, from + turn * bytes, (size_t)bytes);
+      to += bytes;
     }
   }
 }

@@ -8,7 +8,7 @@ static void max_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
   for (; c + 4 <= p->channels; c += 4) {
     uint32_t largest = low;
     for (int32_t y = 0; y < w->rows; ++y) {
-      const int8_t *pixel = w->first + y * w->row_bytes + c;
+      const int8_t *pixel = w->first + y * w->row_step + c;
       for (int32_t x = w->columns;;) {
         largest = td_max_bytes(largest, td_load4(pixel));
         if (--x == 0) break;
@@ -17,17 +17,7 @@ static void max_window(const td_pool *p, const td_pool_window *w, int8_t *out) {
     }
     td_store4(out + c, td_min_bytes(largest, high));
   }
-  for (; c < p->channels; ++c) {
-    int32_t largest = INT8_MIN;
-    for (int32_t y = 0; y < w->rows; ++y) {
-      const int8_t *row = w->first + y * w->row_bytes + c;
-      for (int32_t x = 0; x < w->columns; ++x) {
-        const int32_t value = row[x * p->channels];
-        if (value > largest) largest = value;
-      }
-    }
-    out[c] = td_pool_clamp(p, largest);
-  }
+  for (; c < p->channels; ++c) out[c] = td_pool_largest(p, w, c);
 }
 
 void td_s8_max_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch) {

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
-from ..graph import Array, Graph, Node
+from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Isa, Kernel, KernelCall
 from ..tflite.schema import AddOptions
 from . import binary
@@ -29,11 +29,12 @@ KERNELS = (
         lambda p: p.operands.along and p.affine is not None,
     ),
     Kernel("td_s8_add_affine__scalar", Isa.SCALAR, lambda p: p.affine is not None),
-    Kernel("td_s8_add__scalar", Isa.SCALAR),
+    Kernel("td_s8_add__scalar", Isa.SCALAR, lambda p: p.operands.dtype is DType.INT8),
+    Kernel("td_s16_add__scalar", Isa.SCALAR, lambda p: p.operands.dtype is DType.INT16),
 )
 
-# Operands are summed with this many fractional bits.
-LEFT_SHIFT = 20
+# With how many fractional bits operands are summed.
+LEFT_SHIFT = {DType.INT8: 20, DType.INT16: 15}
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Operand:
     shift: int
     sign: int
 
-    def rescale(self, x: Array) -> Array:
-        """int8 values on the common scale, int64 with `LEFT_SHIFT` fractional bits."""
-        raised = (x.astype(np.int64) - self.zero_point) << LEFT_SHIFT
+    def rescale(self, x: Array, fraction_bits: int) -> Array:
+        """Values on the common scale, as int64."""
+        raised = (x.astype(np.int64) - self.zero_point) << fraction_bits
         scaled = multiply_by_quantized_multiplier(raised, self.multiplier, self.shift)
         return scaled.astype(np.int64) * self.sign
 
@@ -92,8 +93,9 @@ class Params:
     ratios: tuple[float, float]
 
     def combine(self, a: Array, b: Array) -> Array:
-        """The output for int8 arrays `a` and `b` that broadcast, as int64."""
-        total = self.first.rescale(a) + self.second.rescale(b)
+        """The output for arrays `a` and `b` that broadcast, as int64."""
+        bits = LEFT_SHIFT[self.operands.dtype]
+        total = self.first.rescale(a, bits) + self.second.rescale(b, bits)
         out = multiply_by_quantized_multiplier(total, self.multiplier, self.shift)
         shifted: Array = out.astype(np.int64) + self.zero_point
         return np.minimum(np.maximum(shifted, self.low), self.high)
@@ -101,6 +103,8 @@ class Params:
     @cached_property
     def affine(self) -> Affine | None:
         """A single affine map with the same output for all 65536 pairs of operands, or None."""
+        if self.operands.dtype is not DType.INT8:
+            return None
         wanted = self.combine(INT8_VALUES[:, None], INT8_VALUES[None, :])
         for shift in range(22, 15, -1):
             multipliers = [round(ratio * 2.0 ** (shift + 8)) for ratio in self.ratios]
@@ -141,7 +145,7 @@ def parse_sum(
         twice = real(2) * max(scales)
         parts = [_multiplier(view, float(scale / twice)) for scale in scales]
         multiplier, shift = _multiplier(
-            view, float(twice / (real(1 << LEFT_SHIFT) * real(out_scale)))
+            view, float(twice / (real(1 << LEFT_SHIFT[operands.dtype]) * real(out_scale)))
         )
     low, high = fused_limits(view, activation_slot, view.output(0))
     terms = [
@@ -175,7 +179,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
     a, b = inputs[::-1] if params.operands.swapped else inputs
     assert a is not None
     assert b is not None
-    return (params.combine(a, b).astype(np.int8),)
+    return (params.combine(a, b).astype(a.dtype),)
 
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..graph import Array, Graph, Node
+from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Isa, Kernel, KernelCall
 from . import pool
-from .pool import Params, parse
+from .base import OperatorView
+from .pool import Params
 
 __all__ = ["KERNELS", "NAME", "Params", "lower", "parse", "reference"]
 
@@ -21,15 +22,27 @@ NAME = "AVERAGE_POOL_2D"
 
 # Sums of int8 over this many pixels still fit into 16 bits.
 _PIXELS = 256
+# Sums of int16 over this many fit into 32 bits.
+_LARGEST_COUNT = 65535
 
 KERNELS = (
     Kernel(
         "td_s8_average_pool_2d__dsp",
         Isa.DSP,
-        lambda p: min(p.filter_h, p.in_h) * min(p.filter_w, p.in_w) <= _PIXELS,
+        lambda p: p.dtype is DType.INT8 and p.pixels <= _PIXELS,
     ),
-    Kernel("td_s8_average_pool_2d__scalar", Isa.SCALAR),
+    Kernel("td_s8_average_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
+    Kernel("td_s16_average_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT16),
 )
+
+
+def parse(view: OperatorView) -> Params:
+    params = pool.parse(view)
+    if params.dtype is DType.INT16 and params.pixels > _LARGEST_COUNT:
+        view.fail(
+            f"averages over {params.pixels} pixels, supported with int16 are up to {_LARGEST_COUNT}"
+        )
+    return params
 
 
 def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ...]:

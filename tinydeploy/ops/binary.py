@@ -16,6 +16,7 @@ from ..graph import Array, DType, Node
 from ..plan.plan import Constant, FieldValue, Kernel, KernelCall
 from . import loops
 from .base import OperatorView
+from .checks import same_type, symmetric
 from .loops import Loop
 
 # An operator's output for every pair of int8 operands: integers [256, 256], counted from -128.
@@ -31,8 +32,9 @@ class Operands:
         row: Length of the innermost loop; the output runs through it by 1.
         steps: For each operand, 1 if it runs along the row, 0 if it stays.
         around: The loops around the rows, innermost first.
-        constant: int8 elements of the second operand where it is a constant. A constant first
+        constant: Elements of the second operand where it is a constant. A constant first
             operand has changed places with the second: `swapped`.
+        dtype: Of operands and output, int8 or int16.
     """
 
     row: int
@@ -42,6 +44,7 @@ class Operands:
     swapped: bool
     whole: tuple[bool, bool]
     """For each operand, whether it has all of the output's elements."""
+    dtype: DType
 
     @property
     def along(self) -> bool:
@@ -61,11 +64,12 @@ class Operands:
 
 
 def parse_operands(view: OperatorView) -> Operands:
-    """Checks both inputs and the output: int8, shapes that broadcast, not both constant."""
+    """Checks inputs and output: of one type, shapes that broadcast, not both constant."""
     if len(view.inputs) != 2:
         view.fail(f"has {len(view.inputs)} inputs, needs 2")
-    first, second = view.input(0, DType.INT8), view.input(1, DType.INT8)
-    output = view.output(0, DType.INT8)
+    dtype = same_type(view)
+    first, second, output = view.input(0), view.input(1, dtype), view.output(0)
+    symmetric(view, second)
     if first.is_constant and second.is_constant:
         view.fail("both inputs are constants, supported is at most one")
     rank = max(len(first.shape), len(second.shape))
@@ -88,6 +92,7 @@ def parse_operands(view: OperatorView) -> Operands:
         constant=operands[1].data,
         swapped=swapped,
         whole=(operands[0].elements == output.elements, operands[1].elements == output.elements),
+        dtype=dtype,
     )
 
 

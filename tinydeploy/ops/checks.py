@@ -46,6 +46,13 @@ def symmetric(view: OperatorView, *tensors: Tensor) -> None:
             )
 
 
+def same_type(view: OperatorView) -> DType:
+    """The type of input 0 and output 0, both int8 or both int16."""
+    source = view.input(0, DType.INT8, DType.INT16)
+    symmetric(view, source, view.output(0, source.dtype))
+    return source.dtype
+
+
 def positive(view: OperatorView, **values: int) -> None:
     """Refuses the operator unless every one of the named values is at least 1."""
     for name, value in values.items():

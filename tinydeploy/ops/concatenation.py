@@ -17,7 +17,7 @@ from ..graph import Array, DType, Graph, Node, Tensor
 from ..plan.plan import Constant, Isa, Kernel, KernelCall
 from ..tflite.schema import ConcatenationOptions
 from .base import OperatorView
-from .checks import expect_shape
+from .checks import expect_shape, symmetric
 
 NAME = "CONCATENATION"
 KERNELS = (Kernel("td_s8_concatenation__scalar", Isa.SCALAR),)
@@ -33,7 +33,7 @@ class Part:
 
     Attributes:
         bytes: How much of it goes into the output at a time.
-        constant: Its int8 elements where it is a constant.
+        constant: Its elements where it is a constant.
     """
 
     bytes: int
@@ -56,8 +56,9 @@ class Params:
 
 
 def parse(view: OperatorView) -> Params:
-    inputs = [view.input(i, DType.INT8) for i in range(len(view.inputs))]
-    output = view.output(0, DType.INT8)
+    output = view.output(0, DType.INT8, DType.INT16)
+    inputs = [view.input(i, output.dtype) for i in range(len(view.inputs))]
+    symmetric(view, *inputs, output)
     if not 1 <= len(inputs) <= _MOST_INPUTS:
         view.fail(f"has {len(inputs)} inputs, supported are 1 to {_MOST_INPUTS}")
     if all(tensor.is_constant for tensor in inputs):
@@ -69,7 +70,7 @@ def parse(view: OperatorView) -> Params:
         if view.per_tensor(tensor) != view.per_tensor(output):
             view.fail(f"input {position} and the output have different scales or zero points")
     axis = _axis(view, inputs, output)
-    inner = math.prod(output.shape[axis + 1 :])
+    inner = math.prod(output.shape[axis + 1 :]) * output.dtype.bytes
     return Params(
         axis=axis,
         times=math.prod(output.shape[:axis]),
@@ -116,7 +117,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall | None:
         offset = -1
         if part.constant is not None:
             offset = sum(c.size for c in constants)
-            constants.append(part.constant.reshape(-1))
+            constants.append(part.constant.reshape(-1).view(np.int8))
         table.append((part.bytes, offset))
     joined = np.concatenate(constants)
     return KernelCall(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..graph import Array, Graph, Node
+from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Isa, Kernel, KernelCall
 from . import pool
 from .pool import Params, parse
@@ -17,8 +17,9 @@ __all__ = ["KERNELS", "NAME", "Params", "lower", "parse", "reference"]
 
 NAME = "MAX_POOL_2D"
 KERNELS = (
-    Kernel("td_s8_max_pool_2d__dsp", Isa.DSP),
-    Kernel("td_s8_max_pool_2d__scalar", Isa.SCALAR),
+    Kernel("td_s8_max_pool_2d__dsp", Isa.DSP, lambda p: p.dtype is DType.INT8),
+    Kernel("td_s8_max_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
+    Kernel("td_s16_max_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT16),
 )
 
 

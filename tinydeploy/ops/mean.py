@@ -18,7 +18,14 @@ from ..plan.plan import FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import ReducerOptions
 from . import loops
 from .base import OperatorView
-from .checks import expect_shape, integers, positive, runtime_input
+from .checks import (
+    expect_shape,
+    integers,
+    positive,
+    runtime_input,
+    same_type,
+    stored_range,
+)
 from .loops import Loop
 
 NAME = "MEAN"
@@ -27,12 +34,17 @@ NAME = "MEAN"
 _PIXELS = 256
 
 KERNELS = (
-    Kernel("td_s8_mean_pixels__dsp", Isa.DSP, lambda p: p.pixels is not None),
-    Kernel("td_s8_mean__scalar", Isa.SCALAR),
+    Kernel(
+        "td_s8_mean_pixels__dsp",
+        Isa.DSP,
+        lambda p: p.dtype is DType.INT8 and p.pixels is not None,
+    ),
+    Kernel("td_s8_mean__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
+    Kernel("td_s16_mean__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT16),
 )
 
 # So that no sum overflows 32 bits.
-_LARGEST_COUNT = 1 << 22
+_LARGEST_COUNT = {DType.INT8: 1 << 22, DType.INT16: 65535}
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Params:
         offset: What is added to a sum: the input's zero point, negative, once for each element.
         multiplier, shift: From such a sum to the output; the count is in the multiplier.
         zero_point: The output's.
+        dtype: Of input and output, int8 or int16.
     """
 
     axes: tuple[int, ...]
@@ -64,6 +77,7 @@ class Params:
     multiplier: int
     shift: int
     zero_point: int
+    dtype: DType
 
     @property
     def outputs(self) -> int:
@@ -82,8 +96,8 @@ class Params:
 def parse(view: OperatorView) -> Params:
     if len(view.inputs) != 2:
         view.fail(f"has {len(view.inputs)} inputs, needs 2")
-    source = runtime_input(view, 0, DType.INT8)
-    output = view.output(0, DType.INT8)
+    dtype = same_type(view)
+    source, output = runtime_input(view, 0), view.output(0)
     rank = len(source.shape)
     if not 1 <= rank <= loops.LARGEST_RANK:
         view.fail(f"has {rank} dimensions, supported are 1 to {loops.LARGEST_RANK}")
@@ -95,8 +109,8 @@ def parse(view: OperatorView) -> Params:
     expect_shape(view, output, shape)
     count = math.prod(source.shape[i] for i in axes)
     positive(view, elements_averaged_over=count)
-    if count > _LARGEST_COUNT:
-        view.fail(f"averages over {count} elements, supported are up to {_LARGEST_COUNT}")
+    if count > _LARGEST_COUNT[dtype]:
+        view.fail(f"averages over {count} elements, supported are up to {_LARGEST_COUNT[dtype]}")
     steps = [0 if i in axes else s for i, s in enumerate(loops.strides(kept))]
     in_scale, in_zero = view.per_tensor(source)
     out_scale, out_zero = view.per_tensor(output)
@@ -109,6 +123,7 @@ def parse(view: OperatorView) -> Params:
         multiplier=multiplier,
         shift=shift,
         zero_point=out_zero,
+        dtype=dtype,
     )
 
 
@@ -134,7 +149,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
     value = multiply_by_quantized_multiplier(total, p.multiplier, p.shift).astype(np.int64)
     # The kernel's addition wraps at 32 bits.
     shifted = (value + p.zero_point).astype(np.int32)
-    return (np.clip(shifted, -128, 127).astype(np.int8).reshape(p.shape),)
+    return (np.clip(shifted, *stored_range(p.dtype)).astype(x.dtype).reshape(p.shape),)
 
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
-from ..graph import Array, Graph, Node
+from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Isa, Kernel, KernelCall
 from ..tflite.schema import MulOptions
 from . import binary
@@ -28,7 +28,8 @@ KERNELS = (
         Isa.DSP,
         lambda p: p.operands.along and p.affine is not None,
     ),
-    Kernel("td_s8_mul__scalar", Isa.SCALAR),
+    Kernel("td_s8_mul__scalar", Isa.SCALAR, lambda p: p.operands.dtype is DType.INT8),
+    Kernel("td_s16_mul__scalar", Isa.SCALAR, lambda p: p.operands.dtype is DType.INT16),
 )
 
 
@@ -65,7 +66,7 @@ class Params:
     ratio: float
 
     def combine(self, a: Array, b: Array) -> Array:
-        """The output for int8 arrays `a` and `b` that broadcast, as int64."""
+        """The output for arrays `a` and `b` that broadcast, as int64."""
         product = (a.astype(np.int64) - self.zero0) * (b.astype(np.int64) - self.zero1)
         out = multiply_by_quantized_multiplier(product, self.multiplier, self.shift)
         # The kernel's addition wraps at 32 bits.
@@ -75,6 +76,8 @@ class Params:
     @cached_property
     def affine(self) -> Affine | None:
         """A cheaper formula with the same output for all 65536 pairs of operands, or None."""
+        if self.operands.dtype is not DType.INT8:
+            return None
         a, b = INT8_VALUES[:, None], INT8_VALUES[None, :]
         wanted = self.combine(a, b)
         product = (a - self.zero0) * (b - self.zero1)
@@ -106,7 +109,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
     a, b = inputs[::-1] if params.operands.swapped else inputs
     assert a is not None
     assert b is not None
-    return (params.combine(a, b).astype(np.int8),)
+    return (params.combine(a, b).astype(a.dtype),)
 
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001

@@ -15,7 +15,7 @@ from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Isa, Kernel, KernelCall
 from . import loops
 from .base import OperatorView
-from .checks import expect_shape, integers, runtime_input
+from .checks import expect_shape, integers, runtime_input, same_type
 from .loops import Loop
 
 NAME = "PAD"
@@ -33,9 +33,9 @@ class Params:
         paddings: (before, after) for each dimension.
         value: What is padded with.
         out_bytes: Size of the output.
-        start: Where in the output the input's first element goes.
-        row: Elements of the input that stay together.
-        around: The loops around the rows; their steps are the output's.
+        start: At which byte of the output the input's first element goes.
+        row: Bytes of the input that stay together.
+        around: The loops around the rows; their steps are the output's, in bytes.
     """
 
     paddings: tuple[tuple[int, int], ...]
@@ -49,23 +49,23 @@ class Params:
 def parse(view: OperatorView) -> Params:
     if len(view.inputs) != 2:
         view.fail(f"has {len(view.inputs)} inputs, needs 2")
-    source = runtime_input(view, 0, DType.INT8)
-    output = view.output(0, DType.INT8)
+    dtype = same_type(view)
+    source, output = runtime_input(view, 0), view.output(0)
     paddings = _paddings(view, len(source.shape))
     shape = tuple(a + n + b for n, (a, b) in zip(source.shape, paddings, strict=True))
     expect_shape(view, output, shape)
     _, value = view.per_tensor(output)
     if not -128 <= value <= 127:
         view.fail(f"output's zero point {value} is not an int8")
-    strides = loops.strides(shape)
-    nest = loops.nest(source.shape, [strides])
-    # A row is contiguous in the output too.
+    # The bytes of an element are one more dimension. A row is contiguous in the output too.
+    strides = loops.strides((*shape, dtype.bytes))
+    nest = loops.nest((*source.shape, dtype.bytes), [strides])
     together = bool(nest) and nest[0].steps == (1,)
     return Params(
         paddings=paddings,
         value=value,
-        out_bytes=output.elements,
-        start=sum(a * s for (a, _), s in zip(paddings, strides, strict=True)),
+        out_bytes=output.bytes,
+        start=sum(a * s for (a, _), s in zip(paddings, strides, strict=False)),
         row=nest[0].extent if together else 1,
         around=nest[1:] if together else nest,
     )

@@ -15,7 +15,7 @@ from ..graph import Array, DType, Node
 from ..plan.plan import Kernel, KernelCall
 from ..tflite.schema import Padding, Pool2DOptions
 from .base import OperatorView
-from .checks import expect_shape, fused_limits, positive, runtime_input
+from .checks import expect_shape, fused_limits, positive, runtime_input, same_type
 
 # Of a filter or a stride, so that no position overflows 32 bits in C.
 _LARGEST = 65535
@@ -23,12 +23,13 @@ _LARGEST = 65535
 
 @dataclass(frozen=True)
 class Params:
-    """Mirrors `td_pool`: int8 [batches, in_h, in_w, channels] -> [batches, out_h, out_w, channels].
+    """Mirrors `td_pool`: [batches, in_h, in_w, channels] -> [batches, out_h, out_w, channels].
 
     Attributes:
         filter_h, filter_w, stride_h, stride_w: In pixels.
         pad_h, pad_w: Pixels before the first row and column; they count for nothing.
         low, high: The stored range that the fused activation leaves.
+        dtype: Of input and output, int8 or int16.
     """
 
     batches: int
@@ -45,12 +46,18 @@ class Params:
     pad_w: int
     low: int
     high: int
+    dtype: DType
+
+    @property
+    def pixels(self) -> int:
+        """The most that a window has inside the input."""
+        return min(self.filter_h, self.in_h) * min(self.filter_w, self.in_w)
 
 
 def parse(view: OperatorView) -> Params:
-    source = runtime_input(view, 0, DType.INT8)
-    source = view.input(0, rank=4)
-    output = view.output(0, DType.INT8, rank=4)
+    dtype = same_type(view)
+    runtime_input(view, 0)
+    source, output = view.input(0, rank=4), view.output(0, rank=4)
     _same_quantization(view)
     options, slot = view.options, Pool2DOptions
     filter_h, filter_w = options.int32(slot.FILTER_HEIGHT), options.int32(slot.FILTER_WIDTH)
@@ -79,6 +86,7 @@ def parse(view: OperatorView) -> Params:
         pad_w=pad_w,
         low=low,
         high=high,
+        dtype=dtype,
     )
 
 
@@ -108,15 +116,15 @@ def _window(
 
 
 def reference(params: Params, x: Array | None, combine: Callable[[Array], Array]) -> Array:
-    """Pools `x`, int8 [N, H, W, C].
+    """Pools `x`, [N, H, W, C].
 
     Args:
-        combine: int32 [N, pixels, C] to integers [N, C]: the value of one window.
+        combine: int64 [N, pixels, C] to integers [N, C]: the value of one window.
     """
     assert x is not None
     p = params
-    wide = x.astype(np.int32)
-    out = np.empty((p.batches, p.out_h, p.out_w, p.channels), np.int8)
+    wide = x.astype(np.int64)
+    out = np.empty((p.batches, p.out_h, p.out_w, p.channels), x.dtype)
     for row in range(p.out_h):
         top = row * p.stride_h - p.pad_h
         rows = slice(max(top, 0), top + p.filter_h)
@@ -129,13 +137,15 @@ def reference(params: Params, x: Array | None, combine: Callable[[Array], Array]
 
 
 def lower(node: Node, kernel: Kernel) -> KernelCall:
+    fields = asdict(node.params)
+    del fields["dtype"]
     return KernelCall(
         layer=node.index,
         op=node.op,
         kernel=kernel,
         struct="td_pool",
         header="td_pool.h",
-        fields=asdict(node.params),
+        fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
     )

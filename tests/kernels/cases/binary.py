@@ -7,7 +7,15 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import Case, activations, quantized, scales, seeds, zero_points
+from tests.kernels.case import (
+    Case,
+    activation_types,
+    activations,
+    quantized,
+    scales,
+    seeds,
+    stored_values,
+)
 from tinydeploy.tflite.writer import Tensor, constant, int8, single_operator
 
 # The fused activation's slot in the options of all three.
@@ -45,16 +53,17 @@ def binary_case(draw: st.DrawFn, operator: str, spread: float, out: tuple[float,
     """
     shapes = draw(_shapes())
     near = scales(1 / math.sqrt(spread), math.sqrt(spread))
-    quantization = [(draw(near), draw(zero_points)) for _ in shapes]
-    result = draw(scales(*out)), draw(zero_points)
+    type_, zeros = draw(activation_types)
+    quantization = [(draw(near), draw(zeros)) for _ in shapes]
+    result = draw(scales(*out)), draw(zeros)
     seed = draw(seeds)
     operands: list[Tensor] = [
-        quantized(shape, *q) for shape, q in zip(shapes, quantization, strict=True)
+        quantized(shape, *q, type_) for shape, q in zip(shapes, quantization, strict=True)
     ]
     which = draw(st.sampled_from(("none", "first", "second", "same")))
     if which in ("first", "second"):
         i = ("first", "second").index(which)
-        values = np.random.default_rng(seed).integers(-128, 128, shapes[i]).astype(np.int8)
+        values = stored_values(np.random.default_rng(seed), shapes[i], type_)
         operands[i] = constant(values, (quantization[i][0],), (quantization[i][1],))
     elif which == "same":
         operands[1] = operands[0]
@@ -62,7 +71,9 @@ def binary_case(draw: st.DrawFn, operator: str, spread: float, out: tuple[float,
     shape = np.broadcast_shapes(*shapes)
     activation = draw(activations)
     content = single_operator(
-        operator, operands, [quantized(shape, *result)], {_ACTIVATION: int8(activation)}
+        operator, operands, [quantized(shape, *result, type_)], {_ACTIVATION: int8(activation)}
     )
-    text = f"{shapes} {quantization} -> {result} constant={which} activation={activation}"
+    text = (
+        f"{type_.name} {shapes} {quantization} -> {result} constant={which} activation={activation}"
+    )
     return Case(operator, content, text, seed)

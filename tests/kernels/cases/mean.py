@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import Case, activations_shape, quantized, scales, seeds, zero_points
+from tests.kernels.case import Case, activation_types, activations_shape, quantized, scales, seeds
 from tinydeploy.tflite.schema import ReducerOptions
 from tinydeploy.tflite.writer import boolean, constant, single_operator
 
@@ -34,12 +34,13 @@ def cases(draw: st.DrawFn) -> Case:
         result = [1 if i in averaged else n for i, n in enumerate(shape)]
     else:
         result = [n for i, n in enumerate(shape) if i not in averaged]
-    source, target = (draw(scales()), draw(zero_points)), (draw(scales()), draw(zero_points))
+    type_, zeros = draw(activation_types)
+    source, target = (draw(scales()), draw(zeros)), (draw(scales()), draw(zeros))
     content = single_operator(
         "MEAN",
-        [quantized(shape, *source), constant(np.array(axes, np.int32))],
-        [quantized(result, *target)],
+        [quantized(shape, *source, type_), constant(np.array(axes, np.int32))],
+        [quantized(result, *target, type_)],
         {ReducerOptions.KEEP_DIMS: boolean(keep_dims)},
     )
-    text = f"{list(shape)} axes={axes} keep={keep_dims} {source} -> {target}"
+    text = f"{type_.name} {list(shape)} axes={axes} keep={keep_dims} {source} -> {target}"
     return Case("MEAN", content, text, draw(seeds))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import Case, activations_shape, quantized, scales, seeds, zero_points
+from tests.kernels.case import Case, activation_types, activations_shape, quantized, scales, seeds
 from tinydeploy.tflite.writer import constant, single_operator
 
 
@@ -13,10 +13,13 @@ def cases(draw: st.DrawFn) -> Case:
     padding = st.sampled_from((0, 0, 1, 2))
     paddings = [(draw(padding), draw(padding)) for _ in shape]
     result = [a + n + b for n, (a, b) in zip(shape, paddings, strict=True)]
-    quantization = draw(scales()), draw(zero_points)
+    type_, zeros = draw(activation_types)
+    quantization = draw(scales()), draw(zeros)
     content = single_operator(
         "PAD",
-        [quantized(shape, *quantization), constant(np.array(paddings, np.int32))],
-        [quantized(result, *quantization)],
+        [quantized(shape, *quantization, type_), constant(np.array(paddings, np.int32))],
+        [quantized(result, *quantization, type_)],
     )
-    return Case("PAD", content, f"{list(shape)} {paddings} {quantization}", draw(seeds))
+    return Case(
+        "PAD", content, f"{type_.name} {list(shape)} {paddings} {quantization}", draw(seeds)
+    )

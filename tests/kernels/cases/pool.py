@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.kernels.case import Case, activations, quantized, scales, seeds, zero_points
+from tests.kernels.case import Case, activation_types, activations, quantized, scales, seeds
 from tinydeploy.tflite.schema import Padding, Pool2DOptions
 from tinydeploy.tflite.writer import int8, int32, single_operator
 
@@ -24,14 +24,15 @@ def pool_case(draw: st.DrawFn, operator: str) -> Case:
         n if padding is Padding.SAME else n - f + 1 for n, f in zip(size, filters, strict=True)
     ]
     out = [-(-n // s) for n, s in zip(covered, strides, strict=True)]
-    quantization = draw(scales()), draw(zero_points)
+    type_, zeros = draw(activation_types)
+    quantization = draw(scales()), draw(zeros)
     activation = draw(activations)
     slot = Pool2DOptions
     shape = (batches, *size, channels)
     content = single_operator(
         operator,
-        [quantized(shape, *quantization)],
-        [quantized((batches, *out, channels), *quantization)],
+        [quantized(shape, *quantization, type_)],
+        [quantized((batches, *out, channels), *quantization, type_)],
         {
             slot.PADDING: int8(padding),
             slot.STRIDE_H: int32(strides[0]),
@@ -42,7 +43,7 @@ def pool_case(draw: st.DrawFn, operator: str) -> Case:
         },
     )
     text = (
-        f"{list(shape)} {padding.name} filter={filters} strides={strides} {quantization} "
-        f"activation={activation}"
+        f"{type_.name} {list(shape)} {padding.name} filter={filters} strides={strides} "
+        f"{quantization} activation={activation}"
     )
     return Case(operator, content, text, draw(seeds))

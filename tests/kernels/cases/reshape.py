@@ -5,7 +5,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.kernels.case import Case, activations_shape, quantized, scales, seeds, zero_points
+from tests.kernels.case import Case, activation_types, activations_shape, quantized, scales, seeds
 from tinydeploy.tflite.schema import ReshapeOptions
 from tinydeploy.tflite.writer import constant, int32_vector, single_operator
 
@@ -20,8 +20,9 @@ def cases(draw: st.DrawFn) -> Case:
         result.append(draw(st.sampled_from(divisors)))
         left //= result[-1]
     result.append(left)
-    quantization = draw(scales()), draw(zero_points)
-    inputs = [quantized(shape, *quantization)]
+    type_, zeros = draw(activation_types)
+    quantization = draw(scales()), draw(zeros)
+    inputs = [quantized(shape, *quantization, type_)]
     if draw(st.booleans()):
         asked = list(result)
         if draw(st.booleans()):
@@ -30,7 +31,7 @@ def cases(draw: st.DrawFn) -> Case:
     content = single_operator(
         "RESHAPE",
         inputs,
-        [quantized(result, *quantization)],
+        [quantized(result, *quantization, type_)],
         {ReshapeOptions.NEW_SHAPE: int32_vector(result)},
     )
-    return Case("RESHAPE", content, f"{list(shape)} -> {result}", draw(seeds))
+    return Case("RESHAPE", content, f"{type_.name} {list(shape)} -> {result}", draw(seeds))

@@ -1,0 +1,7 @@
+#define TD_ELEMENT int16_t
+#include "td_mul.h"
+
+void td_s16_mul__scalar(const td_mul *p, const void *const *inputs, int16_t *out, void *scratch) {
+  (void)scratch;
+  td_operands_all(&p->operands, p, inputs, out, td_mul_row);
+}
