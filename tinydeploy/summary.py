@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from . import __version__
 from .oracle import Oracle
+from .plan.plan import Placement, Plan
 from .report import report as r
 from .toolchains import find as find_toolchain
 from .verify import RunResult
@@ -47,8 +48,23 @@ def started(prepared: Prepared, outcome: r.Outcome, error: str | None = None) ->
             )
             for node in graph.nodes
         ),
+        arena=_blocks(plan),
         versions=_versions(),
     )
+
+
+def _blocks(plan: Plan) -> tuple[r.Block, ...]:
+    """The RAM plan; its times, which are calls of kernels, become places in the list of layers."""
+    place = {node.index: position for position, node in enumerate(plan.graph.nodes)}
+    times = [-1, *(place[call.layer] for call in plan.calls), len(place)]
+
+    def block(name: str, kind: Literal["activation", "scratch"], at: Placement) -> r.Block:
+        first, last = times[at.first + 1], times[at.last + 1]
+        return r.Block(name, kind, at.offset, at.bytes, first, last)
+
+    tensors = plan.graph.tensors
+    lasting = [block(tensors[t].name, "activation", at) for t, at in plan.placements.items()]
+    return (*lasting, *(block("", "scratch", at) for at in plan.scratch if at))
 
 
 def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:

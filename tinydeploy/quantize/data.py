@@ -190,7 +190,7 @@ def arranger(
         arranged = []
         for place, name, shape in zip(order, names, shapes, strict=True):
             value = np.asarray(sample.inputs[place])
-            if _core(value.shape) != _core(shape):
+            if core(value.shape) != core(shape):
                 raise InputError(
                     f"a sample of {dataset.names[place]!r:.60} is {list(value.shape)}, "
                     f"the model's input {name!r:.60} is {list(shape)}",
@@ -252,5 +252,6 @@ def _plain(name: str) -> str:
     return name.removeprefix("serving_default_").partition(":")[0]
 
 
-def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
+def core(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without dimensions of 1, which are a matter of taste."""
     return tuple(d for d in shape if d != 1)

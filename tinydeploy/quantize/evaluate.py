@@ -22,7 +22,7 @@ from ..graph import Array
 from ..report.evaluation import DeviceRun, Evaluation, ModelResult, Task
 from ..report.report import Tool
 from . import histograms, on_device, scoring
-from .data import Dataset, Sample, arranger, subset
+from .data import Dataset, Sample, arranger, core, subset
 from .examine import Examination, fit_of_range
 from .metrics import CONFIDENCE
 from .subject import Subject, open_subject
@@ -180,9 +180,9 @@ class _Run:
 
     def _windows(self, sample: Sample) -> Iterator[tuple[Array, ...]]:
         """What the model is given: the sample, or each of the windows that it consists of."""
-        shape = self._subject.inputs[0].shape
         value = np.asarray(sample.inputs[0])
-        if len(sample.inputs) == 1 and value.size != np.prod(shape) and value.ndim > 1:
+        shape = core(self._subject.inputs[0].shape)
+        if len(sample.inputs) == 1 and core(value.shape) != shape == core(value.shape[1:]):
             for window in value:
                 yield self._arrange(Sample((window,)))
         else:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..graph import Array
 from ..report.evaluation import ClassResult, Comparison, Metric, Task
 from . import metrics as m
+from .data import core
 
 # What is shown for each task; the first is what models are compared by.
 SHOWN: dict[Task, tuple[str, ...]] = {
@@ -32,7 +33,7 @@ def task_of(label: Array | int | None, given: tuple[int, ...], answered: tuple[i
         InputError: The label and the output have nothing to do with each other.
     """
     size = math.prod(answered)
-    mirrors = math.prod(given) == size and _core(given) == _core(answered)
+    mirrors = math.prod(given) == size and core(given) == core(answered)
     if label is None:
         if mirrors and size > 1:
             return "regression"
@@ -226,7 +227,3 @@ def _class(label: Array | int | None, classes: int) -> int:
 
 def _is_one_hot(label: Array) -> bool:
     return bool(np.all((label == 0) | (label == 1)) and label.sum() == 1)
-
-
-def _core(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(d for d in shape if d != 1)

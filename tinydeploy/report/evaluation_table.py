@@ -47,16 +47,13 @@ def difference(metric: Metric, value: float) -> str:
 
 
 def _models(evaluation: Evaluation, sign: Signs) -> Table:
-    metrics = evaluation.models[0].metrics
-    heads = ("model", "numbers", "size", *(m.title for m in metrics), "by")
-    made = table(sign, *heads, left=("model", "numbers", "by"), wrap="model")
+    heads = ("model", *(m.title for m in evaluation.models[0].metrics))
+    made = table(sign, *heads, left=("model",), wrap="model")
     for model in evaluation.models:
-        row = [Text(printable(model.name)), Text(model.numbers, SOFT), Text(size(model.size_bytes))]
-        for metric in model.metrics:
-            row.append(_estimate(metric, sign))
         by = model.device.runner if model.device else model.engine
-        row.append(Text(by.name, SOFT))
-        made.add_row(*row)
+        facts = f"\n{model.numbers}, {size(model.size_bytes)}, run by {by.name}"
+        name = Text(printable(model.name), STRONG).append(facts, SOFT)
+        made.add_row(name, *(_estimate(metric, sign) for metric in model.metrics))
     return made
 
 

@@ -155,6 +155,27 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Something that lives in the arena for a while.
+
+    Attributes:
+        name: The model's name of the tensor, any text; empty for a kernel's working memory.
+        kind: What it is.
+        offset: Its first byte, from the arena's start.
+        bytes: Its size.
+        first: The place in `layers` of the first layer during which it lives; -1 for an input.
+        last: That of the last one; as many as there are layers for an output.
+    """
+
+    name: str
+    kind: Literal["activation", "scratch"]
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Difference:
     """Where the device and the oracle part.
 
@@ -237,6 +258,7 @@ class Report:
         memory: Sizes; null when they are not known.
         instructions: Cost of a run.
         layers: In execution order.
+        arena: The RAM plan: what lives where, and when.
         verify: The comparison; null when nothing ran.
         accuracy: Over a labelled set; null when none was given.
         versions: Of the packages that had a part in it, by name.
@@ -259,6 +281,7 @@ class Report:
     memory: Memory | None = None
     instructions: Instructions = Instructions()
     layers: tuple[Layer, ...] = ()
+    arena: tuple[Block, ...] = ()
     verify: Verify | None = None
     accuracy: Accuracy | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
