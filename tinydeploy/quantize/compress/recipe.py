@@ -131,6 +131,9 @@ class Recipe:
     model: Annotated[str, "a Keras model: .keras, .h5 or a SavedModel's folder"]
     data: Annotated[str, "what to train on, as `--data` takes it"]
     eval: Annotated[str, "what to judge by; nothing is trained on it"]
+    transform: Annotated[str, "what each sample goes through, as `--transform`"] = ""
+    label: Annotated[str | None, "the array or column that is the label"] = None
+    columns: Annotated[tuple[str, ...], "the arrays or columns that are inputs"] = ()
     calibration: Annotated[str | None, "what gives the int8 ranges; the data if not given"] = None
     calibration_samples: Annotated[int, "at most so many samples of it"] = 200
     out: Annotated[str | None, "the folder to write to"] = None
