@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        # Without this, what we started would go on after us.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             code = super().main(*args, **kwargs)
         except click.exceptions.Exit as ended:
@@ -41,9 +45,21 @@ class _Commands(click.Group):
         except (KeyboardInterrupt, click.Abort):
             code = _complain("interrupted", "", 130)
         except BrokenPipeError:  # a reader such as `head` went away
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             code = 1
+        except MemoryError:
+            code = _complain("there is not enough memory", "", 1)
+        except OSError as error:  # stdout on a full disk, a working directory that is gone
+            _drop_output()
+            where = f" {error.filename}" if error.filename else ""
+            code = _complain(f"the system says{where}: {error.strerror or error}", "", 1)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """What is still to be printed goes nowhere, where it would fail again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, hint: str, code: int) -> int:
