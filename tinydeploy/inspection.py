@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,23 @@ def board_dict(name: str, folders: Sequence[Path]) -> dict[str, Any]:
         "instruction_sets": list(board.core.isa_names),
         "runners": list(board.runners),
         "stack_bytes": board.stack_bytes,
-        "flash": dataclasses.asdict(board.flash) if board.flash else None,
-        "ram": dataclasses.asdict(board.ram) if board.ram else None,
-        "console": dataclasses.asdict(board.console) if board.console else None,
-        "qemu": dataclasses.asdict(board.qemu) if board.qemu else None,
-        "mcu": dataclasses.asdict(board.mcu) if board.mcu else None,
+        "flash": _plain(board.flash),
+        "ram": _plain(board.ram),
+        "console": _plain(board.console),
+        "qemu": _plain(board.qemu),
+        "mcu": _plain(board.mcu),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and mappings as dictionaries; `asdict` cannot copy a read-only mapping."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return value
 
 
 def to_dict(plan: Plan, boards: Sequence[BoardRow]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Progress:
     _WIDTH = 72
 
     def __init__(self, *, silent: bool) -> None:
-        self._shown = not silent and sys.stderr.isatty()
+        self._shown = not silent and sys.stderr is not None and sys.stderr.isatty()
 
     def line(self, text: str) -> None:
         """A step of the build, as SCons names it."""
