@@ -12,6 +12,9 @@ from .errors import RequestError
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file through a temporary one beside it, so that nobody sees half of it.
 
+    What is no regular file (a device such as /dev/stdout, a pipe) is written to, not replaced; nor
+    is a symbolic link.
+
     Args:
         path: The file; its folders are made.
         content: Bytes, or text that becomes UTF-8.
@@ -22,12 +25,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:64]}.", dir=path.parent)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
+                file.write(data)
+            return
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         Path(temporary).chmod(0o644)  # mkstemp's own mode hides it from everyone else
-        Path(temporary).replace(path)
+        Path(temporary).replace(target)
     except OSError as error:
         raise RequestError(
             f"cannot write {path}: {error.strerror}", "choose another folder: --out DIR"
