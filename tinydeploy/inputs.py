@@ -164,8 +164,10 @@ def _check_size(path: Path, size_bytes: int) -> None:
         )
 
 
-def _fits(array: Array, graph: Graph) -> bool:
+def _fits(array: Any, graph: Graph) -> bool:
     """Whether `array` can only be samples of the model's one input."""
+    if not isinstance(array, np.ndarray):  # a file in the archive that is no .npy
+        return False
     tensor = graph.tensors[graph.inputs[0]]
     shapes = {array.shape, array.shape[1:]}
     # As `_batch()`: a batch of 1 in the model's shape may be left out of each sample.

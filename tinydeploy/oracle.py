@@ -11,6 +11,8 @@ from . import reference
 from .errors import InputError
 from .graph import Array, Graph
 
+_NAMES = ("auto", "tflite-micro", "reference")
+
 
 class Oracle(Protocol):
     """Computes a model on the host.
@@ -103,7 +105,12 @@ def open_oracle(graph: Graph, content: bytes, which: str = "auto") -> Oracle:
         graph: The graph as loaded, before transforms.
         content: The `.tflite` file's bytes.
         which: "tflite-micro", "reference", or "auto" for the first that this machine has.
+
+    Raises:
+        InputError: There is no such oracle, or not here, or it refuses the model.
     """
+    if which not in _NAMES:
+        raise InputError(f"unknown oracle {which!r}", f"--oracle {' | '.join(_NAMES)}")
     available = importlib.util.find_spec("tflite_micro") is not None
     if which == "tflite-micro" and not available:
         raise InputError(

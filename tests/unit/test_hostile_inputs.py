@@ -1,0 +1,118 @@
+"""Arrays for `--inputs` that are damaged on purpose: NumPy and zipfile raise of all kinds."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import REPOSITORY
+from tinydeploy.errors import InputError
+from tinydeploy.graph import Graph
+from tinydeploy.inputs import read_inputs
+from tinydeploy.oracle import open_oracle
+from tinydeploy.tflite.reader import load
+
+DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return load(DIGITS)
+
+
+def _npy(header: str) -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def _npz(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def _patched(offset_in_local: int, offset_in_central: int, value: int) -> bytes:
+    """A .npz with a byte of its member's two headers changed."""
+    content = io.BytesIO()
+    np.savez_compressed(content, a=np.zeros((1, 8, 8, 1), np.int8))
+    data = bytearray(content.getvalue())
+    data[offset_in_local] = value
+    data[data.index(b"PK\x01\x02") + offset_in_central] = value
+    return bytes(data)
+
+
+def _damaged_stream() -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, a=np.arange(64, dtype=np.int8))
+    data = bytearray(content.getvalue())
+    data[60:90] = b"\xff" * 30
+    return bytes(data)
+
+
+SHAPE = "{'descr': '|i1', 'fortran_order': False, 'shape': (%s, 8, 8, 1)}"
+FILES = {
+    "empty": b"",
+    "magic": b"\x93NUMPY",
+    "no array of 10 TB": _npy(SHAPE % 10**12),
+    "a shape beyond 64 bits": _npy(SHAPE % 10**24),
+    "a header that does not end": _npy("'''"),
+    "brackets": _npy("(" * 2000),
+    "keys of two kinds": _npy("{'descr': '|i1', 'fortran_order': False, 'shape': (1,), 3: 4}"),
+    "a text in a zip": _npz(**{"a.txt": b"hello"}),
+    "a text called .npy": _npz(**{"a.npy": b"hello"}),
+    "a damaged stream": _damaged_stream(),
+    "another compression": _patched(8, 10, 99),
+    "encrypted": _patched(6, 8, 1),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_rejected(graph: Graph, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(FILES[name])
+    with pytest.raises(InputError):
+        read_inputs(str(path), graph)
+
+
+def test_a_pipe_a_folder_and_a_huge_file_are_rejected(graph: Graph, tmp_path: Path) -> None:
+    pipe, huge = tmp_path / "pipe", tmp_path / "huge.npy"
+    os.mkfifo(pipe)
+    huge.write_bytes(_npy(SHAPE % 10**10))
+    os.truncate(huge, 10**11)
+    for path, words in ((pipe, "no regular file"), (tmp_path, "regular file"), (huge, "at most")):
+        with pytest.raises(InputError, match=words):
+            read_inputs(str(path), graph)
+
+
+def test_an_archive_that_swells_is_rejected(graph: Graph, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("a.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(_npy(SHAPE % 10**12))
+    data = path.read_bytes()
+    # The sizes that the archive claims: 2 GiB where there are some bytes.
+    at = data.index(b"PK\x01\x02") + 24
+    path.write_bytes(data[:at] + struct.pack("<I", 1 << 31) + data[at + 4 :])
+    with pytest.raises(InputError):
+        read_inputs(str(path), graph)
+
+
+@pytest.mark.parametrize("count", ["", "0", "-1", "1e3", "٣", "9" * 5000, "1000000000"])
+def test_a_number_of_inputs_that_is_none_is_rejected(graph: Graph, count: str) -> None:
+    with pytest.raises(InputError, match="asks for no number"):
+        read_inputs(f"random:{count}", graph)
+
+
+def test_an_oracle_that_does_not_exist_is_rejected(graph: Graph) -> None:
+    with pytest.raises(InputError, match="unknown oracle 'x'"):
+        open_oracle(graph, DIGITS.read_bytes(), "x")
