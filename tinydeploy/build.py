@@ -49,7 +49,7 @@ class BuildRequest:
     @property
     def folder(self) -> Path:
         """The out folder, absolute, without symbolic links."""
-        return (self.out or default_out(self.model, self.board)).resolve()
+        return Path(os.path.realpath(self.out or default_out(self.model, self.board)))
 
 
 def default_out(model: Path, board: str) -> Path:

@@ -79,7 +79,7 @@ def prepare(request: BuildRequest) -> Prepared:
         raise InputError(f"unknown engine {request.engine!r}", f"--engine {' | '.join(ENGINES)}")
     board = boards.load(request.board, request.board_folders)
     content = read_file(request.model)
-    graph = loads(content, request.model.stem)
+    graph = loads(content, request.model.stem, request.model.name)
     target = Target(board.core.isas, Optimize(request.optimize))
     emission = ENGINES[request.engine].emit(graph, target)
     firmware = {path.name: path.read_text("utf-8") for path in data(VERIFY_FIRMWARE).iterdir()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def find(start: Path | None = None) -> Settings:
     Raises:
         InputError: The file is not TOML, or has a key or value that means nothing.
     """
-    here = (start or Path.cwd()).resolve()
+    here = Path(os.path.realpath(start or Path.cwd()))
     for folder in (here, *here.parents):
         path = folder / FILE
         if path.is_file():
@@ -50,7 +51,7 @@ def _read(path: Path) -> Settings:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
     known = Settings.__dataclass_fields__
     for key in content:
@@ -60,12 +61,20 @@ def _read(path: Path) -> Settings:
     cache = _text(content, path, "cache")
     return Settings(
         board=_text(content, path, "board"),
-        boards=tuple(path.parent / Path(f).expanduser() for f in folders),
+        boards=tuple(_path(f, path) for f in folders),
         toolchain=_text(content, path, "toolchain"),
         engine=_text(content, path, "engine"),
         opt=_text(content, path, "opt"),
-        cache=path.parent / Path(cache).expanduser() if cache else None,
+        cache=_path(cache, path) if cache else None,
     )
+
+
+def _path(text: str, file: Path) -> Path:
+    """A path as the file has it: relative to its folder, "~" for a home."""
+    try:
+        return file.parent / Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{file}: {text!r}: {error}") from error
 
 
 def _text(content: dict[str, Any], path: Path, key: str) -> str | None:

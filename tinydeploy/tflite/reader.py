@@ -81,18 +81,19 @@ def read_file(path: Path) -> bytes:
         raise InputError(f"{label} cannot be read: {reason}") from None
 
 
-def loads(content: bytes, name: str) -> Graph:
+def loads(content: bytes, name: str, file_name: str = "") -> Graph:
     """Reads the bytes of a quantised `.tflite` file.
 
     Args:
         content: The whole file.
         name: The graph's name: the file's, with or without ".tflite".
+        file_name: What errors call the file; by default NAME.tflite.
 
     Raises:
         InputError: It is damaged, or needs what is not supported.
     """
     stem = name.removesuffix(".tflite")
-    return _read(content, f"{printable(stem, 80)[1:-1]}.tflite", stem)
+    return _read(content, printable(file_name or f"{stem}.tflite", 80)[1:-1], stem)
 
 
 def _check_size(size: int, label: str) -> None:
