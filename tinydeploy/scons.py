@@ -24,6 +24,7 @@ from typing import Any
 
 import filelock
 import SCons.CacheDir
+import SCons.Errors
 import SCons.SConsign
 import SCons.Util
 from SCons.Script import Action, Builder, CScanner, Exit, GetOption
@@ -122,7 +123,7 @@ def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
     # The name of a record for the whole project is known at the end only.
     atexit.register(lambda: journal.close(SCons.SConsign.DB_Name))
     if request.cache:
-        env.CacheDir(str(request.cache.resolve()).replace("$", "$$"), _SharedCacheDir)
+        env.CacheDir(_open_cache(request.cache).replace("$", "$$"), _SharedCacheDir)
     declare = _Declaration(env, step, journal)
 
     written = {
@@ -201,6 +202,21 @@ class _SharedCacheDir(SCons.CacheDir.CacheDir):  # type: ignore[misc]
         return folder, str(Path(folder) / signature)
 
 
+def _open_cache(folder: Path) -> str:
+    """The cache's path, absolute; the folder is made. SCons opens it too late for an error."""
+    path = os.path.realpath(folder)
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        _SharedCacheDir(path)
+    except (OSError, ValueError, SCons.Errors.SConsEnvironmentError) as e:
+        reason = getattr(e, "strerror", None) or str(e)
+        raise RequestError(
+            f"cannot use {folder} as a cache: {reason}",
+            "choose another folder: cache=DIR (--cache)",
+        ) from e
+    return path
+
+
 def _write(target: list[Node], source: list[Node], env: Environment) -> int:
     del source, env
     node = target[0].attributes
@@ -264,7 +280,7 @@ verify = Action(_verify, None)
 
 
 def _key(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:

@@ -70,7 +70,7 @@ class Steps:
     def holds(self, path: str, text: str) -> bool:
         """Whether a file of the out folder has just this content."""
         try:
-            return (self.folder / path).read_bytes() == text.encode()
+            return (self.folder / path).read_bytes() == _bytes(text)
         except OSError:
             return False
 
@@ -84,7 +84,7 @@ class Steps:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _replacing(target) as new:
-                new.write_bytes(text.encode())
+                new.write_bytes(_bytes(text))
         except OSError as e:
             raise cannot_write(target, e) from e
 
@@ -189,6 +189,11 @@ class Steps:
                     f"tinydeploy boards --fits {self.model}",
                 )
         return None
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; a path that is none, as compile_commands.json has it, in its own bytes."""
+    return text.encode(errors="surrogateescape")
 
 
 def kib(size_bytes: int) -> str:
