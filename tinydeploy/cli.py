@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, settings
+from .cli_compress import compress
 from .cli_evaluate import evaluate
 from .errors import InputError, TinydeployError
 
@@ -103,6 +104,7 @@ def main() -> None:
     """From an int8 network to Cortex-M firmware that is proven bit for bit."""
 
 
+main.add_command(compress)
 main.add_command(evaluate)
 
 
