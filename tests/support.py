@@ -57,6 +57,7 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "qemu": lambda: _program("qemu-system-arm"),
     "unicorn": lambda: _wheel("unicorn"),
     "oracle": lambda: _wheel("tflite_micro"),
+    "ptq": lambda: _wheel("ai_edge_quantizer") and _wheel("ai_edge_litert"),
     "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),
     "models": lambda: (MODELS / "golden.json").is_file(),
 }

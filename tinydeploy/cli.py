@@ -15,6 +15,7 @@ import click
 from . import __version__, settings
 from .cli_compress import compress
 from .cli_evaluate import evaluate
+from .cli_quantize import quantize
 from .errors import InputError, TinydeployError
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def main() -> None:
 
 main.add_command(compress)
 main.add_command(evaluate)
+main.add_command(quantize)
 
 
 @main.command()
@@ -259,19 +261,19 @@ def doctor(as_json: bool) -> None:
 @click.option("--out", type=_FILE, metavar="DIR", help="Default: build/digits_int8-BOARD.")
 @_json
 def demo(board: str, out: Path | None, as_json: bool) -> None:
-    """Build, run and prove a small model that reads handwritten digits."""
+    """Quantise, build, run and prove a small model that reads handwritten digits."""
     from . import demo as shipped
     from . import pipeline
 
-    request = shipped.request(board, out)
     with _progress(as_json) as status:
-        built, report = shipped.run(
-            request, _publish(request, None, as_json), status.line, status.count
-        )
+        start = shipped.start(board, out, status.line)
+        publish = _publish(start.request, None, as_json)
+        built, report = shipped.run(start, publish, status.line, status.count)
     if not as_json:
+        click.echo(f"{start.told}\n")
         _show_build(built)
         _show_proof(report, layers=True)
-        _next(request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
+        _next(start.request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
     if report.outcome != "verified":
         raise pipeline.differs(report)
 

@@ -1,10 +1,13 @@
-"""Trains the digits CNN that `tinydeploy demo` builds, and writes the two files beside this one.
+"""Trains the digits CNN that `tinydeploy demo` builds, and writes the files beside this one.
 
     python -m venv .venv && .venv/bin/pip install 'tensorflow>=2.21,<2.22' scikit-learn
     .venv/bin/python examples/digits/train.py
 
-digits_int8.tflite   the network, int8 with int8 input and output, batch 1
-digits_test.npz      the 450 held-out images as the network takes them, and their labels
+digits_float.tflite      the network as it was trained, batch 1
+digits_calibration.npz   500 training images to quantise it with
+digits_eval.npz          the 450 held-out images and their labels
+digits_int8.tflite       the network, int8 with int8 input and output, by TensorFlow
+digits_test.npz          the held-out images as that one takes them, and their labels
 
 Nothing is downloaded: the data ship with scikit-learn. Seeds are fixed and TensorFlow runs its
 deterministic kernels on one thread, so the same package versions on the same processor type
@@ -85,16 +88,21 @@ def train(images: Images, labels: Labels) -> keras.Model:
     return model
 
 
-def to_int8(model: keras.Model, calibration: Images) -> bytes:
-    """The network as a `.tflite` file: full int8, calibrated on training images."""
+def converter_of(model: keras.Model) -> tf.lite.TFLiteConverter:
+    """TensorFlow's converter, for the network with a batch of 1."""
     fixed = network(batch=1)
     fixed.set_weights(model.get_weights())
+    return tf.lite.TFLiteConverter.from_keras_model(fixed)
+
+
+def to_int8(model: keras.Model, calibration: Images) -> bytes:
+    """The network as a `.tflite` file: full int8, calibrated on training images."""
 
     def samples() -> Iterator[list[Images]]:
         for image in calibration:
             yield [image[np.newaxis]]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    converter = converter_of(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = samples
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -133,12 +141,19 @@ def main() -> None:
 
     train_x, test_x, train_y, test_y = load_split()
     model = train(*shifted(train_x, train_y))
-    content = to_int8(model, train_x[:500])
+    calibration = train_x[:500]
+    content = to_int8(model, calibration)
     images = quantized(test_x, content)
 
     predicted = np.argmax(model.predict(test_x, verbose=0), axis=1)
     float_accuracy = float(np.mean(predicted == test_y))
+    as_trained = bytes(converter_of(model).convert())
+    (FOLDER / "digits_float.tflite").write_bytes(as_trained)
     (FOLDER / "digits_int8.tflite").write_bytes(content)
+    np.savez_compressed(FOLDER / "digits_calibration.npz", image=calibration)
+    np.savez_compressed(
+        FOLDER / "digits_eval.npz", image=test_x, labels=test_y.astype(np.uint8)
+    )
     np.savez_compressed(
         FOLDER / "digits_test.npz",
         images=images,
@@ -148,7 +163,9 @@ def main() -> None:
     print(f"parameters  {model.count_params()}")
     print(f"float       {float_accuracy:.4f} of {len(test_x)} test images")
     print(f"int8        {int8_accuracy(content, images, test_y):.4f} in TFLite on this machine")
-    print(f"wrote       digits_int8.tflite ({len(content)} bytes), digits_test.npz")
+    print(f"wrote       digits_float.tflite ({len(as_trained)} bytes)")
+    print(f"wrote       digits_int8.tflite ({len(content)} bytes)")
+    print("wrote       digits_calibration.npz, digits_eval.npz, digits_test.npz")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .data import Dataset, load, subset
 from .finish import Verdict, finish, verdict
 from .floatmodel import FloatModel, prepare
 from .ptq import quantize
-from .ranges import Pin, pinned
+from .ranges import Pin
 from .schemes import INT8, Override, Scheme, layer_schemes, tensor_bits
 from .sources import float_tflite
 from .statistics import METHODS, Statistics, method_of
@@ -111,6 +111,8 @@ def run(
     """
     if request.calibration != ALL:
         method_of(request.calibration)
+    if request.out.resolve() == request.model.resolve():
+        raise InputError(f"{request.out} is the model itself", "name another file: -o OUT.tflite")
     source = float_tflite(request.model, request.custom_objects)
     model = prepare(source, request.model.name)
     layer_schemes(model, request.scheme, request.overrides)
@@ -129,7 +131,8 @@ def run(
         candidates = _candidates(request, model, statistics, progress)
     else:
         statistics = None
-        candidates = {"": quantize(model, {}, request.scheme, request.overrides)}
+        made = quantize(model, {}, request.scheme, request.overrides)
+        candidates = {request.scheme.kind: made}
     chosen, scores = _best(candidates, measure, progress)
     if statistics is not None and measure is not None:
         sizes = _sizes(request, model, statistics, chosen, measure, progress)
@@ -142,7 +145,7 @@ def run(
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
         float_bytes=len(source),
-        calibration=chosen,
+        calibration=chosen if statistics else "",
         samples=samples,
         float_score=float_score,
         methods=scores,
@@ -164,19 +167,24 @@ def _calibration_data(request: QuantizeRequest) -> Dataset | None:
     return dataset if request.samples is None else subset(dataset, request.samples)
 
 
+def _quantised(
+    request: QuantizeRequest, model: FloatModel, statistics: Statistics, method: str
+) -> bytes:
+    layers = layer_schemes(model, request.scheme, request.overrides)
+    bits = tensor_bits(model, request.scheme, layers)
+    ranges = statistics.ranges(method, bits)
+    return quantize(model, ranges, request.scheme, request.overrides, request.pins)
+
+
 def _candidates(
     request: QuantizeRequest, model: FloatModel, statistics: Statistics, progress: Progress
 ) -> dict[str, bytes]:
     """A finished file for each method."""
     names = list(METHODS) if request.calibration == ALL else [request.calibration]
-    layers = layer_schemes(model, request.scheme, request.overrides)
-    bits = tensor_bits(model, request.scheme, layers)
-    pinned(model, request.pins, bits)
     made = {}
     for number, name in enumerate(names):
         progress("quantise", number, len(names))
-        ranges = statistics.ranges(name, bits)
-        made[name] = quantize(model, ranges, request.scheme, request.overrides, request.pins)
+        made[name] = _quantised(request, model, statistics, name)
     return made
 
 
@@ -202,14 +210,11 @@ def _sizes(
 ) -> tuple[Score, ...]:
     """The chosen method after fewer samples, and after all of them, on one part of the data."""
     part = measure.part(_COMPARED_SIZES)
-    layers = layer_schemes(model, request.scheme, request.overrides)
-    bits = tensor_bits(model, request.scheme, layers)
     scores = []
     stages = (*statistics.earlier, statistics)
     for number, stage in enumerate(stages):
         progress("sizes", number, len(stages))
-        ranges = stage.ranges(method, bits)
-        content = quantize(model, ranges, request.scheme, request.overrides, request.pins)
+        content = _quantised(request, model, stage, method)
         scores.append(part.score(str(stage.samples), content))
     return tuple(scores)
 

@@ -92,11 +92,20 @@ class Pin:
 
 
 def matching(pattern: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names that a pattern means: an exact name first, then * and ?."""
+    """The names that a pattern means: an exact one first, then * and ?.
+
+    What converters put around a name may be left out: "image" is "serving_default_image:0".
+    """
     known = tuple(names)
     if pattern in known:
         return (pattern,)
-    return tuple(name for name in known if fnmatchcase(name, pattern))
+    return tuple(
+        name for name in known if fnmatchcase(name, pattern) or fnmatchcase(_plain(name), pattern)
+    )
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("serving_default_").partition(":")[0]
 
 
 def closest(pattern: str, names: Iterable[str]) -> str:

@@ -228,15 +228,20 @@ class Verify:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often the device's answer was the label.
+    """How often the answer was the label.
 
     Attributes:
         inputs: How many labelled inputs were run.
-        correct: On how many the largest output is the label's.
+        correct: On how many the device's largest output is the label's.
+        float_correct: On how many the float model's is, from which this one was quantised; null
+            when it is not known.
+        host_correct: On how many the quantised model's is, run on the host; null when it was not.
     """
 
     inputs: int
     correct: int
+    float_correct: int | None = None
+    host_correct: int | None = None
 
 
 @dataclass(frozen=True)

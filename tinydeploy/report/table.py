@@ -148,6 +148,10 @@ def _costs(report: Report, sign: Signs) -> list[Text]:
         right, of = report.accuracy.correct, report.accuracy.inputs
         line = _headline(sign.good, "accuracy", GOOD).append(f" {right / of:.1%}")
         lines.append(line.append(f", {right} of {of} labels", SOFT))
+        others = {"float": report.accuracy.float_correct, "host": report.accuracy.host_correct}
+        known = [f"{name} {n / of:.1%}" for name, n in others.items() if n is not None]
+        if known:
+            lines.append(Text(f"  {', '.join(known)}, device {right / of:.1%}", SOFT))
     return lines
 
 

@@ -33,10 +33,7 @@ _RANGES = {
     DType.INT64: (-(1 << 63), (1 << 63) - 1),
 }
 
-FLOAT_HINT = (
-    "quantise it to int8 first: a TFLiteConverter with optimizations=[tf.lite.Optimize.DEFAULT], "
-    "a representative_dataset, and supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS_INT8]"
-)
+FLOAT_HINT = "quantise it first: tinydeploy quantize MODEL.tflite --data CALIBRATION.npz"
 
 
 def printable(text: str, longest: int = 40) -> str:
