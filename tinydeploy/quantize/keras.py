@@ -354,5 +354,3 @@ def _flat(answer: Any) -> list[Any]:
 
 def _is_keras3(variable: Any) -> bool:
     return type(variable).__module__.startswith("keras.")
-
-

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..files import write_whole
 from .report import Tool
-from .terminal import SOFT, STRONG, indented, printable, signs, size, table
+from .terminal import SOFT, STRONG, indented, printable, signs, table
 
 SCHEMA = 1
 
@@ -122,11 +122,11 @@ def print_compression(compression: Compression, to: Console) -> None:
         "float": lambda f: _score(f.float_score, compression.metric),
         "int8": lambda f: _score(f.int8_score, compression.metric),
         "zeros": lambda f: f"{f.zeros:.0%}",
-        "file": lambda f: size(f.file_bytes),
-        "gzip": lambda f: size(f.gzip_bytes),
+        "file": lambda f: _kib(f.file_bytes),
+        "gzip": lambda f: _kib(f.gzip_bytes),
+        "arena": lambda f: _kib(f.arena_bytes),
+        "flash": lambda f: _kib(f.flash_bytes),
         "MACs": lambda f: _many(f.macs),
-        "arena": lambda f: size(f.arena_bytes),
-        "flash": lambda f: size(f.flash_bytes),
         "instr.": lambda f: _many(f.instructions),
     }
     figures = [stage.figures for stage in compression.stages]
@@ -134,10 +134,10 @@ def print_compression(compression: Compression, to: Console) -> None:
         del columns["flash"]
     if all(f.instructions is None for f in figures):
         del columns["instr."]
-    made = table(sign, "stage", *columns, left=("stage",), wrap="stage")
+    made = table(sign, "stage", *columns, left=("stage",))
     for stage in compression.stages:
         cells = [Text(show(stage.figures)) for show in columns.values()]
-        made.add_row(Text(printable(stage.name, 30)), *cells)
+        made.add_row(Text(printable(stage.name, 18)), *cells)
     to.print(indented(made, above=1))
     notes = [(s.name, note) for s in compression.stages for note in s.figures.notes]
     if notes:
@@ -150,10 +150,14 @@ def _score(value: float, metric: str) -> str:
     return f"{value:.1%}" if metric == "accuracy" else f"{value:.4g}"
 
 
+def _kib(count: int | None) -> str:
+    return "-" if count is None else f"{count / 1024:.1f}K"
+
+
 def _many(count: int | None) -> str:
     if count is None:
         return "-"
     for unit, of in (("M", 1_000_000), ("k", 1_000)):
         if count >= 10 * of:
-            return f"{count / of:.4g} {unit}"
-    return f"{count:,}"
+            return f"{count / of:.4g}{unit}"
+    return str(count)

@@ -1,1 +1,1 @@
-"""Making networks smaller: filters, pruning, clustering, distillation, QAT; see docs/compress.md."""
+"""Making networks smaller: filters, pruning, clustering, distillation, QAT; docs/compress.md."""

@@ -20,9 +20,7 @@ _INITS = {
     "linear": "LINEAR",
     "random": "RANDOM",
 }
-_EXPERIMENTAL = (
-    "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
-)
+_EXPERIMENTAL = "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
 
 
 def run(model: Any, step: Step, training: Training, *, sparse: bool) -> tuple[Any, list[str]]:

@@ -12,9 +12,7 @@ from ..keras import to_tflite
 from .training import Training, duplicate, fit
 
 
-def run(
-    model: Any, training: Training, *, sparse: bool, clustered: bool
-) -> tuple[Any, list[str]]:
+def run(model: Any, training: Training, *, sparse: bool, clustered: bool) -> tuple[Any, list[str]]:
     """The model with quantisers, trained, and notes.
 
     Raises:
@@ -74,5 +72,3 @@ def to_int8(model: Any, name: str, samples: Iterable[Any]) -> bytes:
         "target_spec.supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
     }
     return to_tflite(model, name, **options)
-
-

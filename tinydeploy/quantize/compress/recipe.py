@@ -76,10 +76,12 @@ class Step:
         for key in self.__dataclass_fields__:
             if getattr(self, key) is not None and key not in KEYS[self.do]:
                 allowed = ", ".join(KEYS[self.do][1:])
-                raise ValueError(f"a step that does {self.do!r} has no key {key!r}; it has {allowed}")
+                raise ValueError(
+                    f"a step that does {self.do!r} has no key {key!r}; it has {allowed}"
+                )
         for key in _NEEDS.get(self.do, ()):
             if getattr(self, key) is None:
-                raise ValueError(f"a step that does {self.do!r} needs the key {key!r}")
+                raise ValueError(f"a {self.do} step needs the key {key!r}")
         _check_training(self)
         for key in ("sparsity", "remove", "initial_sparsity"):
             _within(key, getattr(self, key), 0.0, 1.0, open_end=True)
@@ -201,7 +203,10 @@ def _conflict(before: Step, step: Step) -> tuple[str, str] | None:
     """(why `step` must not follow `before`, what to do instead)."""
     if before.quantizes:
         if step.quantizes:
-            return "the network is quantised already", "put distillation and qat in one step: qat = true"
+            return (
+                "the network is quantised already",
+                "put distillation and qat in one step: qat = true",
+            )
         return (
             "what it changes would leave the ranges that quantisation-aware training has learned",
             f"put the {step.do} step before it",

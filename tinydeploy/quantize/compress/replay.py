@@ -115,7 +115,6 @@ class _Replay:
         try:
             if _is_bare(operation):
                 tensors = _leaves([args, kwargs])
-                given = {k: v for k, v in kwargs.items() if not hasattr(v, "shape")}
                 if kind not in _OPERATIONS or len(tensors) < (1 if kind == "Relu" else 2):
                     raise InputError(
                         f"the operation {kind} ({operation.name!r}) has no layer in Keras 2",
@@ -125,7 +124,8 @@ class _Replay:
                 layer = getattr(self._keras2.layers, _OPERATIONS[kind])(
                     name=self._name(operation.name), **axis
                 )
-                return layer(tensors[0] if len(tensors) == 1 else tensors, **({} if axis else given))
+                rest = {k: v for k, v in kwargs.items() if not axis and not hasattr(v, "shape")}
+                return layer(tensors[0] if len(tensors) == 1 else tensors, **rest)
             if id(operation) not in self._made:
                 self._made[id(operation)] = self._layer(operation)
                 fresh = True
@@ -194,8 +194,10 @@ def _replace(value: Any, values: Mapping[int, Any]) -> Any:
     if id(value) in values:
         return values[id(value)]
     if isinstance(value, list | tuple):
-        return [_replace(v, values) for v in value] if isinstance(value, list) else tuple(
-            _replace(v, values) for v in value
+        return (
+            [_replace(v, values) for v in value]
+            if isinstance(value, list)
+            else tuple(_replace(v, values) for v in value)
         )
     if isinstance(value, dict):
         return {k: _replace(v, values) for k, v in value.items()}

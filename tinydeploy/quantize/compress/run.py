@@ -7,7 +7,6 @@ all that it depends on, so that what is there and still true is taken as it is.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -20,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ... import __version__, boards
-from ...errors import InputError, RequestError
+from ...errors import RequestError
 from ...files import write_whole
 from ...report import compression as c
 from ...report.report import Tool
@@ -32,6 +31,7 @@ from ..subject import open_subject
 from . import cluster, distill, figures, filters, prune, qat, recipe
 from .recipe import Recipe, Step
 from .replay import to_keras2
+from .store import digest, hash_of, parameters, plain, read_json
 from .training import (
     Task,
     Training,
@@ -138,7 +138,7 @@ class _Run:
             names = ["original", *recipe.labels(self._recipe.step)]
             key, before = self._base, None
             for i, (name, step) in enumerate(zip(names, [None, *self._recipe.step], strict=True)):
-                key = _hash({"before": key, "step": self._step_key(step)})
+                key = hash_of({"before": key, "step": self._step_key(step)})
                 folder, reused = self._stage(i, name, step, key, before)
                 stages.append(self._measured(i, folder, before, name, key, reused=reused))
                 self._publish(stages)
@@ -154,7 +154,7 @@ class _Run:
     ) -> tuple[Path, bool]:
         """The stage's folder, and whether it was there."""
         folder = self._folder / f"{i}-{step.do if step else 'original'}"
-        stored = _read_json(folder / _STAGE)
+        stored = read_json(folder / _STAGE)
         if stored.get("key") == key and not self._request.fresh:
             return folder, True
         started = time.monotonic()
@@ -162,8 +162,9 @@ class _Run:
         aside.mkdir()
         seed_everything(self._recipe.seed + i)
         self._say(name)
+        notes: list[str] = []
         if step is None or before is None:
-            model, notes = self._original(), []
+            model = self._original()
         else:
             model, notes = self._apply(step, i, name, before)
         task = self._task(before or aside, model)
@@ -174,7 +175,7 @@ class _Run:
             "key": key,
             "task": dataclasses.asdict(task),
             "notes": notes,
-            "parameters": _parameters(model),
+            "parameters": parameters(model),
             "float_score": figures.float_score(model, self._eval, task),
             "eval": self._eval_key(),
             "duration_s": round(time.monotonic() - started, 3),
@@ -234,7 +235,7 @@ class _Run:
 
     def _task(self, folder: Path, model: Any) -> Task:
         """As it was found for the original: quantisers hide the last layer."""
-        stored = _read_json(folder / _STAGE).get("task")
+        stored = read_json(folder / _STAGE).get("task")
         if stored:
             return Task(**{**stored, "shape": tuple(stored["shape"])})
         return find_task(model, self._data, self._recipe.loss)
@@ -246,7 +247,7 @@ class _Run:
         steps = self._recipe.step[:i]
         metadata = {
             "recipe": " > ".join(recipe.labels(self._recipe.step)[:i]) or "original",
-            "model_sha256": _digest(self._home / self._recipe.model),
+            "model_sha256": digest(self._home / self._recipe.model),
         }
         if steps and steps[-1].quantizes:
             return finish(qat.to_int8(model, name, _Samples(self, model)), metadata, label=name)
@@ -271,10 +272,10 @@ class _Run:
     ) -> c.Stage:
         """The stage with its figures; measured again where board or evaluation data changed."""
         step = self._recipe.step[i - 1] if i else None
-        facts = _read_json(folder / _STAGE)
+        facts = read_json(folder / _STAGE)
         board = self._board.name if self._board else None
-        wanted = _hash({"key": key, "eval": self._eval_key(), "board": board, "on": self._device})
-        stored = _read_json(folder / _FIGURES)
+        wanted = hash_of({"key": key, "eval": self._eval_key(), "board": board, "on": self._device})
+        stored = read_json(folder / _FIGURES)
         path = folder / _INT8
         if stored.get("key") != wanted:
             self._say(f"{name}: measuring")
@@ -287,7 +288,7 @@ class _Run:
             name=name,
             do=step.do if step else "",
             tflite=path.relative_to(self._folder).as_posix(),
-            sha256=_digest(path),
+            sha256=digest(path),
             duration_s=facts["duration_s"],
             reused=reused,
             figures=c.Figures(**values),
@@ -323,7 +324,7 @@ class _Run:
         }
 
     def _publish(self, stages: Sequence[c.Stage]) -> c.Compression:
-        task = _read_json(self._folder / stages[0].tflite.partition("/")[0] / _STAGE)["task"]
+        task = read_json(self._folder / stages[0].tflite.partition("/")[0] / _STAGE)["task"]
         subject = open_subject(self._folder / stages[-1].tflite)
         made = c.Compression(
             tool=Tool("tinydeploy", __version__),
@@ -356,9 +357,9 @@ class _Run:
         r = self._recipe
         files = [r.model, r.data, r.calibration or r.data]
         files += [r.custom_objects] if r.custom_objects else []
-        return _hash(
+        return hash_of(
             {
-                "files": [_digest(self._home / f) for f in files],
+                "files": [digest(self._home / f) for f in files],
                 "reading": [r.transform, r.label, r.columns, r.calibration_samples],
                 "versions": [__version__, *map(importlib.metadata.version, _PACKAGES)],
             }
@@ -369,13 +370,13 @@ class _Run:
             return None
         r = self._recipe
         general = (r.seed, r.epochs, r.batch_size, r.optimizer, r.learning_rate, r.decay, r.loss)
-        own = {k: v for k, v in _plain(step).items() if k != "name" and v is not None}
-        teacher = _digest(self._home / step.teacher) if step.teacher else None
+        own = {k: v for k, v in plain(step).items() if k != "name" and v is not None}
+        teacher = digest(self._home / step.teacher) if step.teacher else None
         return [general, r.shuffle, own, teacher]
 
     def _eval_key(self) -> str:
         r = self._recipe
-        return _hash([_digest(self._home / r.eval), r.transform, r.label, r.columns])
+        return hash_of([digest(self._home / r.eval), r.transform, r.label, r.columns])
 
 
 class _Samples:
@@ -391,50 +392,3 @@ class _Samples:
 def _load_float(folder: Path) -> Any:
     """A stage's model, where it is a float one."""
     return tf_keras().models.load_model(folder / _MODEL, compile=False)
-
-
-def _parameters(model: Any) -> int:
-    """Of the network itself, without what quantisers and wrappers add."""
-    return int(
-        sum(
-            w.shape.num_elements()
-            for w in model.weights
-            if not any(part in w.name for part in ("_min", "_max", "optimizer_step", "quantizer"))
-        )
-    )
-
-
-def _plain(step: Step) -> dict[str, Any]:
-    found = {f.name: getattr(step, f.name) for f in dataclasses.fields(step)}
-    if step.features is not None:
-        found["features"] = dict(step.features)
-    return found
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, of all files of a folder, or of the file of file.py:function."""
-    if not path.exists():
-        file, _, function = str(path).rpartition(":")
-        if not Path(file).is_file():
-            raise InputError(f"{path} does not exist")
-        return f"{_digest(Path(file))}:{function}"
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    total = hashlib.sha256()
-    for file_ in files:
-        if path.is_dir():
-            total.update(file_.relative_to(path).as_posix().encode() + b"\0")
-        with file_.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

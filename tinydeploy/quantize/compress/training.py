@@ -1,4 +1,4 @@
-"""Training a Keras 2 model on a `Dataset`: batches, loss, seeds. The same seed, the same weights."""
+"""Training a Keras 2 model on a `Dataset`: batches, loss, seeds. One seed, one result."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def find_task(model: Any, data: Dataset, loss: str) -> Task:
     first = next(iter(data))
     end = last_activation(model)
     kind = _kind(first, size, end) if loss == "auto" else loss
-    if first.label is None and kind != "mse":
+    if first.label is None and kind != "mse":  # of the recipe
         raise InputError(f"the data have no labels, and the loss is {kind}", "loss = 'mse'")
     if first.label is None and np.size(first.inputs[0]) != size:
         raise InputError(
@@ -122,7 +122,7 @@ def find_task(model: Any, data: Dataset, loss: str) -> Task:
 def _kind(first: Sample, size: int, end: str) -> Kind:
     if first.label is None:
         return "mse"
-    if isinstance(first.label, int):
+    if np.size(first.label) == 1 and float(np.asarray(first.label).reshape(-1)[0]).is_integer():
         if size > 1:
             return "crossentropy"
         return "binary_crossentropy" if end == "sigmoid" else "mse"
@@ -160,21 +160,22 @@ def fit(model: Any, training: Training, callbacks: Sequence[Any] = ()) -> None:
         on_epoch_end=lambda epoch, logs: training.progress(epoch + 1, total)
     )
     watch = keras2.callbacks.TerminateOnNaN()
+    refused: list[InputError] = []
+    stream = _stream(model, training, refused)
     try:
         model.fit(
-            _stream(model, training),
+            stream,
             epochs=total,
             steps_per_epoch=training.steps,
             verbose=0,
             callbacks=[*callbacks, told, watch],
         )
-    except InputError:
-        raise
     except Exception as error:
+        if refused:  # TensorFlow wraps it in an error of its own
+            raise refused[0] from error
         if out_of_memory(error):
             raise RequestError(
-                f"memory ran out while training {model.name} with batches of "
-                f"{training.batch_size}",
+                f"memory ran out while training {model.name} with batches of {training.batch_size}",
                 f"batch_size = {max(1, training.batch_size // 2)} in the recipe",
             ) from error
         raise RequestError(f"training {model.name} failed: {first_line(error)}") from error
@@ -210,13 +211,14 @@ def target(sample: Sample, task: Task) -> Array:
     if task.reconstructs:
         return np.asarray(sample.inputs[0], np.float32).reshape(task.shape)
     size = int(np.prod(task.shape))
-    if task.kind == "crossentropy" and isinstance(sample.label, int):
-        if not 0 <= sample.label < size:
-            raise InputError(f"a label is {sample.label}; the network has classes 0 to {size - 1}")
-        found = np.zeros(size, np.float32)
-        found[sample.label] = 1
-        return found.reshape(task.shape)
     value = np.asarray(sample.label, np.float32)
+    if task.kind == "crossentropy" and size > 1 == value.size:
+        number = float(value.reshape(-1)[0])
+        if number not in range(size):
+            raise InputError(f"a label is {number:g}; the network has classes 0 to {size - 1}")
+        found = np.zeros(size, np.float32)
+        found[int(number)] = 1
+        return found.reshape(task.shape)
     if value.size != size:
         raise InputError(f"a label has {value.size} values; the network's output has {size}")
     return value.reshape(task.shape)
@@ -297,14 +299,14 @@ def _arranger(model: Any, data: Dataset) -> Callable[[Sample], tuple[Array, ...]
     return arranger(data, names, [(1, *t.shape[1:]) for t in model.inputs])
 
 
-def _stream(model: Any, training: Training) -> Any:
-    """Shuffled batches without end, as tf.data."""
+def _stream(model: Any, training: Training, refused: list[InputError]) -> Any:
+    """Shuffled batches without end, as tf.data; a sample that is wrong goes to `refused` too."""
     tf = tensorflow()
     arrange = _arranger(model, training.data)
     task = training.task
     rng = np.random.default_rng(training.seed)
 
-    def generate() -> Iterator[Any]:
+    def batches() -> Iterator[Any]:
         while True:
             batch: list[Sample] = []
             for sample in _shuffled(training.data, training.shuffle, rng):
@@ -315,13 +317,18 @@ def _stream(model: Any, training: Training) -> Any:
             if batch:
                 yield _stacked(batch, arrange, task)
 
+    def generate() -> Iterator[Any]:
+        try:
+            yield from batches()
+        except InputError as error:
+            refused.append(error)
+            raise
+
     inputs = tuple(tf.TensorSpec((None, *t.shape[1:]), tf.float32) for t in model.inputs)
     signature = (
         inputs if len(inputs) > 1 else inputs[0],
         tf.TensorSpec((None, *task.shape), tf.float32),
     )
-    next(generate())  # what is wrong with the data is said here, in our words
-    rng = np.random.default_rng(training.seed)
     return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
 
@@ -331,6 +338,8 @@ def _stacked(
     columns = zip(*(arrange(sample) for sample in batch), strict=True)
     inputs = tuple(np.concatenate(column).astype(np.float32) for column in columns)
     targets = np.stack([target(sample, task) for sample in batch])
+    if not all(np.isfinite(value).all() for value in (*inputs, targets)):
+        raise InputError("the training data hold NaN or infinite numbers", "clean them first")
     return (inputs if len(inputs) > 1 else inputs[0]), targets
 
 
@@ -344,5 +353,5 @@ def _shuffled(data: Dataset, buffer: int, rng: np.random.Generator) -> Iterator[
         place = int(rng.integers(buffer))
         yield pool[place]
         pool[place] = sample
-    rng.shuffle(pool)  # type: ignore[arg-type]
-    yield from pool
+    for i in rng.permutation(len(pool)):
+        yield pool[i]
