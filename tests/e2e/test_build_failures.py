@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def _request(out: Path, **changes: str) -> BuildRequest:
+def _request(out: Path, **changes: str | Path) -> BuildRequest:
     return BuildRequest(**({"model": MODEL, "board": BOARD, "out": out} | changes))  # type: ignore[arg-type]
 
 
@@ -96,6 +96,23 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"^cannot write .*/file/out: .*\w$"):
         build(_request(tmp_path / "file" / "out"))
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for cache in (tmp_path / "file", tmp_path / "file" / "cache"):
+        with pytest.raises(RequestError, match=r"^cannot use .*file.* as a cache: \w"):
+            build(_request(tmp_path / "out", cache=cache))
+    build(_request(tmp_path / "out", cache=tmp_path / "new" / "cache"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff\xfe")
+    folder.mkdir()
+    model = folder / os.fsdecode(b"\xff.tflite")
+    model.write_bytes(MODEL.read_bytes())
+    assert build(_request(folder / "out", model=model)).is_file()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")

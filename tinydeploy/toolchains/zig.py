@@ -52,8 +52,9 @@ class Zig:
         return ("-fno-builtin",)
 
     def path_flags(self, folder: Path) -> tuple[str, ...]:
+        del folder  # a prefix map of clang's would end at a "=" in its name
         headers = self.program.resolve().parent
-        return (f"-ffile-prefix-map={folder}=.", f"-ffile-prefix-map={headers}=zig")
+        return ("-ffile-compilation-dir=.", f"-ffile-prefix-map={headers}=zig")
 
     def environment(self, folder: Path) -> Mapping[str, str]:
         return environment(folder)
