@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, Graph, Tensor
+from ..graph import Array, Graph, Node, Tensor
 from ..report.evaluation import Histogram
 from .data import Dataset, arranger
 from .modelfile import need
-from .subject import Subject
+from .subject import Subject, computed
 
 _BINS = 64
 _SAMPLES = 32
@@ -27,7 +27,7 @@ def of_all(subjects: Sequence[Subject], data: Dataset) -> list[tuple[Histogram, 
     real: Mapping[str, Array] = {}
     for subject in subjects:
         if subject.graph is None and subject.numbers == "float32":
-            real = _float_activations(subject, data)
+            real = _float_tensors(subject, data)
             break
     return [of_one(subject, data, real) for subject in subjects]
 
@@ -39,11 +39,14 @@ def of_one(
 
     Args:
         data: The first of its samples are run.
-        real: A float model's activations by tensor name.
+        real: A float model's weights and activations by tensor name.
     """
     if subject.graph is None:
         return ()
-    return (*_weights(subject.graph), *_activations(subject, subject.graph, data, real or {}))
+    return (
+        *_weights(subject.graph, real or {}),
+        *_activations(subject, subject.graph, data, real or {}),
+    )
 
 
 def histogram(
@@ -68,25 +71,28 @@ def histogram(
     )
 
 
-def _weights(graph: Graph) -> list[Histogram]:
+def _weights(graph: Graph, real: Mapping[str, Array]) -> list[Histogram]:
     found = []
     for node in graph.nodes:
         if node.op not in _WEIGHTED:
             continue
         tensor = graph.tensors[node.inputs[1]]
-        if tensor.data is None or tensor.quantization is None:
+        quantization = tensor.quantization
+        if tensor.data is None or quantization is None:
             continue
-        scales = np.array(tensor.quantization.scales)
-        zeros = np.array(tensor.quantization.zero_points)
         along = [1] * len(tensor.shape)
-        if scales.size > 1:
-            along[tensor.quantization.axis] = scales.size
-        stored = tensor.data.astype(np.float64)
-        values = (stored - zeros.reshape(along)) * scales.reshape(along)
+        if len(quantization.scales) > 1:
+            along[quantization.axis] = len(quantization.scales)
+        scales = np.array(quantization.scales).reshape(along)
+        zeros = np.array(quantization.zero_points).reshape(along)
+        values = (tensor.data.astype(np.float64) - zeros) * scales
+        clipped = 0.0
+        before = real.get(tensor.name)
+        if before is not None and before.shape == tensor.shape:
+            values = before
+            clipped = float((np.abs(before) > 128 * scales).mean())
         end = float(127 * scales.max())
-        clipped = float((np.abs(stored) >= 127).mean())
-        label = f"{node.index} {node.op}"
-        found.append(histogram(label, "weights", values, (-end, end), clipped))
+        found.append(histogram(_label(node), "weights", values, (-end, end), clipped))
     return found
 
 
@@ -98,18 +104,20 @@ def _activations(
     for node in graph.nodes:
         tensor = graph.tensors[node.outputs[0]]
         ends = _ends(tensor)
-        if ends is None:
-            continue
         values = real.get(tensor.name, measured.get(tensor.name))
-        if values is None:
+        if ends is None or values is None or node.op == "RESHAPE":
             continue
-        if tensor.name in real:
-            clipped = float(((values < ends[0]) | (values > ends[1])).mean())
-        else:
-            # A lower end of 0 is where ReLU cuts, not the quantisation.
-            clipped = float(((values >= ends[1]) | ((values <= ends[0]) & (ends[0] < 0))).mean())
-        found.append(histogram(f"{node.index} {node.op}", "activations", values, ends, clipped))
+        if tensor.name in real:  # the end itself stands for values up to a step beyond it
+            beyond = (values < ends[0] - tensor.scale) | (values > ends[1] + 1.001 * tensor.scale)
+        else:  # a lower end of 0 is where ReLU cuts, not the quantisation
+            beyond = (values >= ends[1]) | ((values <= ends[0]) & (ends[0] < 0))
+        clipped = float(beyond.mean())
+        found.append(histogram(_label(node), "activations", values, ends, clipped))
     return found
+
+
+def _label(node: Node) -> str:
+    return f"{node.index} {node.op}"
 
 
 def _all_in(graph: Graph, real: Mapping[str, Array]) -> bool:
@@ -150,7 +158,7 @@ def _quantised_activations(subject: Subject, graph: Graph, data: Dataset) -> Map
     return {name: np.concatenate(parts) for name, parts in kept.items()}
 
 
-def _float_activations(subject: Subject, data: Dataset) -> Mapping[str, Array]:
+def _float_tensors(subject: Subject, data: Dataset) -> Mapping[str, Array]:
     litert = need("ai_edge_litert.interpreter")
     interpreter = litert.Interpreter(
         model_content=subject.content,
@@ -161,18 +169,32 @@ def _float_activations(subject: Subject, data: Dataset) -> Mapping[str, Array]:
     interpreter.allocate_tensors()
     details = interpreter.get_input_details()
     tensors = [d for d in interpreter.get_tensor_details() if d["dtype"] is np.float32]
+    changing = computed(subject.content, subject.path.name) | {d["index"] for d in details}
+    constants = {
+        str(d["name"]): v
+        for d in tensors
+        if d["index"] not in changing and (v := _read(interpreter, d)) is not None
+    }
     kept: dict[str, list[Array]] = {}
     for inputs in _fed(subject, data):
         for detail, value in zip(details, inputs, strict=True):
             interpreter.set_tensor(detail["index"], value)
         interpreter.invoke()
         for detail in tensors:
-            try:
-                values = interpreter.get_tensor(detail["index"])
-            except ValueError:  # a tensor that nothing computes
-                continue
-            kept.setdefault(str(detail["name"]), []).append(_thinned(values))
-    return {name: np.concatenate(parts) for name, parts in kept.items()}
+            name = str(detail["name"])
+            values = _read(interpreter, detail) if detail["index"] in changing else None
+            if values is not None:
+                kept.setdefault(name, []).append(_thinned(values))
+    return constants | {name: np.concatenate(parts) for name, parts in kept.items()}
+
+
+def _read(interpreter: Any, detail: Mapping[str, Any]) -> Array | None:
+    """A tensor's content; None where it has none."""
+    try:
+        content: Array = interpreter.get_tensor(detail["index"])
+    except ValueError:
+        return None
+    return content
 
 
 def _thinned(values: Array) -> Array:

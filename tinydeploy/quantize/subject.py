@@ -16,7 +16,7 @@ from ..errors import InputError, RequestError
 from ..graph import Array, Graph, Tensor
 from ..oracle import Oracle, open_oracle
 from ..report.report import Tool
-from ..tflite.flatbuffer import Flatbuffer
+from ..tflite.flatbuffer import Flatbuffer, Tables
 from ..tflite.reader import check_header, loads, main_subgraph, operator_name, read_file
 from ..tflite.schema import ModelSlot, OperatorSlot, SubGraphSlot, TensorSlot, TensorType
 from .modelfile import need
@@ -147,20 +147,10 @@ def computes_in(content: bytes, label: str) -> str:
     Raises:
         InputError: The file is damaged.
     """
-    check_header(content, label)
-    model = Flatbuffer(content, label).root("the model")
-    subgraph = main_subgraph(model, label)
-    codes = model.tables(ModelSlot.OPERATOR_CODES, "operator code")
-    tensors = subgraph.tables(SubGraphSlot.TENSORS, "tensor")
-    operators = subgraph.tables(SubGraphSlot.OPERATORS, "operator")
-    results: set[int] = set()
-    read: set[int] = set()
-    for i in range(len(operators)):
-        operator = operators[i]
-        read.update(operator.int32_vector(OperatorSlot.INPUTS))
-        name, _ = operator_name(operator, codes)
-        if name not in ("QUANTIZE", "DEQUANTIZE"):
-            results.update(operator.int32_vector(OperatorSlot.OUTPUTS))
+    tensors, operators = _opened(content, label)
+    ends = ("QUANTIZE", "DEQUANTIZE")
+    results = {t for name, _, outputs in operators if name not in ends for t in outputs}
+    read = {t for _, inputs, _ in operators for t in inputs}
 
     def types(indices: set[int]) -> set[int]:
         return {tensors[t].uint8(TensorSlot.TYPE) for t in indices if 0 <= t < len(tensors)}
@@ -170,6 +160,30 @@ def computes_in(content: bytes, label: str) -> str:
         return " and ".join(found)
     small = [name for kind, name in _SMALL_WEIGHTS.items() if kind in types(read)]
     return "float32" + (f", weights {small[0]}" if small else "")
+
+
+def computed(content: bytes, label: str) -> frozenset[int]:
+    """Indices of the tensors that operators write."""
+    _, operators = _opened(content, label)
+    return frozenset(t for _, _, outputs in operators for t in outputs)
+
+
+_Operator = tuple[str, tuple[int, ...], tuple[int, ...]]  # name, inputs, outputs
+
+
+def _opened(content: bytes, label: str) -> tuple[Tables, list[_Operator]]:
+    """The tensors and operators of any model, also of one that no engine here could run."""
+    check_header(content, label)
+    model = Flatbuffer(content, label).root("the model")
+    subgraph = main_subgraph(model, label)
+    codes = model.tables(ModelSlot.OPERATOR_CODES, "operator code")
+    operators = subgraph.tables(SubGraphSlot.OPERATORS, "operator")
+    found = []
+    for i in range(len(operators)):
+        name, _ = operator_name(operators[i], codes)
+        inputs = operators[i].int32_vector(OperatorSlot.INPUTS)
+        found.append((name, inputs, operators[i].int32_vector(OperatorSlot.OUTPUTS)))
+    return subgraph.tables(SubGraphSlot.TENSORS, "tensor"), found
 
 
 def _port(tensor: Tensor) -> Port:
