@@ -94,6 +94,7 @@ _build_options = _options(
     click.option("--cache", type=_FILE, metavar="DIR", help="Share object files between builds."),
     click.option("--sanitize", is_flag=True, help="With sanitizers; for --board host."),
     click.option("--junit", type=_FILE, metavar="FILE", help="Also write the report as JUnit XML."),
+    click.option("--html", type=_FILE, metavar="FILE", help="Also write the report as a page."),
     _boards,
     _json,
 )
@@ -112,7 +113,7 @@ main.add_command(quantize)
 
 @main.command()
 @_build_options
-def build(as_json: bool, junit: Path | None, **options: Any) -> None:
+def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
     """Compile MODEL into a firmware for a board.
 
     Writes C sources, firmware.elf, compile_commands.json and report.json.
@@ -120,7 +121,7 @@ def build(as_json: bool, junit: Path | None, **options: Any) -> None:
     from . import pipeline
 
     request = _request(**options)
-    publish = _publish(request, junit, as_json)
+    publish = _publish(request, junit, html, as_json)
     with _progress(as_json) as status:
         built = pipeline.build(request, publish, status.line)
     publish(built.report)
@@ -141,6 +142,7 @@ def build(as_json: bool, junit: Path | None, **options: Any) -> None:
 def verify(
     as_json: bool,
     junit: Path | None,
+    html: Path | None,
     runner: str | None,
     inputs: str,
     layers: bool,
@@ -155,7 +157,7 @@ def verify(
     if runner == "host":  # the model on this machine, whatever board it is meant for
         options["board"] = "host"
     request = _request(**options)
-    publish = _publish(request, junit, as_json)
+    publish = _publish(request, junit, html, as_json)
     with _progress(as_json) as status:
         built = pipeline.build(request, publish, status.line)
         report, outputs = pipeline.prove(
@@ -320,7 +322,9 @@ def _request(
     )
 
 
-def _publish(request: BuildRequest, junit: Path | None, as_json: bool) -> Publish:
+def _publish(
+    request: BuildRequest, junit: Path | None, html: Path | None, as_json: bool
+) -> Publish:
     """Writes a report to all the places that were asked for."""
     from .pipeline import REPORT
     from .report import junit as xml
@@ -330,6 +334,10 @@ def _publish(request: BuildRequest, junit: Path | None, as_json: bool) -> Publis
         r.write(report, request.folder / REPORT)
         if junit:
             xml.write(report, junit)
+        if html:
+            from .report.html import write as write_page
+
+            write_page(report, html)
         if as_json:
             click.echo(r.to_json(report), nl=False)
 

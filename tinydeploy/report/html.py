@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from .. import __version__
+from ..files import write_whole
 from . import pictures
 from .evaluation import Comparison, Estimate, Evaluation, Metric
 from .evaluation_table import difference, figure, proof
@@ -37,6 +39,11 @@ def report_page(report: Report) -> str:
         subtitle=f"on {report.board}",
         report=report,
     )
+
+
+def write(report: Report, path: Path) -> None:
+    """Writes the page of a report, whole or not at all."""
+    write_whole(path, report_page(report))
 
 
 def evaluation_page(evaluation: Evaluation) -> str:

@@ -15,7 +15,7 @@ _PLAN_LEFT, _PLAN_BELOW = 64.0, 22.0
 _COLOURS = 4
 _GAP = 1.5
 _HISTOGRAM_WIDTH, _HISTOGRAM_HEIGHT = 240.0, 84.0
-_FRONT_WIDTH, _FRONT_HEIGHT = 460.0, 300.0
+_FRONT_WIDTH, _FRONT_HEIGHT = 440.0, 290.0
 _FRONT_LEFT, _FRONT_BELOW, _FRONT_EDGE = 52.0, 40.0, 14.0
 
 
@@ -130,7 +130,7 @@ def bars(histogram: Histogram) -> Bars:
     )  # fmt: skip
     ends = [e for e in (histogram.clip_low, histogram.clip_high) if e is not None]
     lines = tuple(min(max((e - histogram.low) / span, 0.0), 1.0) * width for e in ends)
-    beyond = ()
+    beyond: tuple[Box, ...] = ()
     if len(lines) == 2:
         beyond = (Box(0, 0, lines[0], height), Box(lines[1], 0, width - lines[1], height))
     return Bars(width, height, boxes, lines, tuple(b for b in beyond if b.width > 0.5))
@@ -210,7 +210,10 @@ def _front(cost: str, known: Sequence[tuple[Point, int]]) -> Front:
         return bottom - (value - least) / (most - least) * (bottom - _FRONT_EDGE)
 
     best = _best(known)
-    shown = (lambda v: f"{v:,}") if cost == "instructions" else (lambda v: size(int(v)))
+
+    def shown(value: int) -> str:
+        return f"{value:,}" if cost == "instructions" else size(value)
+
     dots = []
     for p, c in known:
         look = "chosen" if p.chosen else "base" if p.baseline else "best" if p in best else "other"
