@@ -1,4 +1,4 @@
-/* SOFTMAX over the last dimension, int8 to int8. */
+/* SOFTMAX over the last dimension, int8 to int8 or int16 to int16. */
 #ifndef TD_SOFTMAX_H
 #define TD_SOFTMAX_H
 
@@ -18,5 +18,22 @@ typedef struct {
  * with e(r, i) = exps[max_j in[r][j] - in[r][i]], in the fixed point of TFLite's specification.
  * in, out: int8 [rows, depth], any alignment; out may be in. scratch: unused. */
 void td_s8_softmax__scalar(const td_softmax *p, const int8_t *in, int8_t *out, void *scratch);
+
+/* Two curves of 512 straight pieces each, over all int16 from the lowest on: exps[i] is
+ * 2^15 exp(10 (i / 512 - 1)), inverses[i] is 2^15 / (1 + i / 512).
+ * rows >= 1; 1 <= depth <= 65535, so that a row's sum fits 32 bits; -31 <= shift <= 30. */
+typedef struct {
+  const int16_t *exps;     /* [513] */
+  const int16_t *inverses; /* [513] */
+  uint32_t rows;
+  uint32_t depth;
+  int32_t multiplier, shift; /* from the input to steps of 10 / 65535 */
+} td_softmax_s16;
+
+/* out[r][i] = 2^15 e(r, i) / sum_j e(r, j), e(r, i) = exp(beta * scale * (in[r][i] - max of the
+ * row)), in the fixed point of TFLite's kernel. in, out: int16 [rows, depth]; out may be in.
+ * scratch: unused. */
+void td_s16_softmax__scalar(const td_softmax_s16 *p, const int16_t *in, int16_t *out,
+                            void *scratch);
 
 #endif

@@ -6,8 +6,9 @@ are: the input itself (no kernel), its sign bit flipped, a clamp, or any table a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,34 @@ class ByteMap:
         values = self.table.view(np.int8)
         return int(values.min()), int(values.max())
 
+    def apply(self, x: Array) -> Array:
+        """The output for int8 or uint8 of any shape."""
+        return self.table[x.view(np.uint8)].view(self.dtype.numpy)
+
+    def call(self, node: Node, kernel: Kernel) -> KernelCall | None:
+        """The call of one of the kernels below; None for the identity."""
+        if self.is_identity:
+            return None
+        fields: dict[str, FieldValue]
+        if kernel is LUT:
+            table = Constant("table", self.table.view(np.int8), align=1)
+            struct, fields = "td_lut", {"table": table, "count": self.elements}
+        elif kernel is FLIP:
+            struct, fields = "td_flip", {"count": self.elements}
+        else:
+            low, high = self.limits
+            struct, fields = "td_limits", {"count": self.elements, "low": low, "high": high}
+        return call(node, kernel, struct, "td_lut.h", fields)
+
+
+def _is_clamp(params: object) -> bool:
+    return isinstance(params, ByteMap) and params.is_clamp
+
 
 FLIP = Kernel("td_s8_flip__scalar", Isa.SCALAR, lambda p: isinstance(p, ByteMap) and p.is_flip)
 CLAMPS = (
-    Kernel("td_s8_clamp__dsp", Isa.DSP, lambda p: p.is_clamp),
-    Kernel("td_s8_clamp__scalar", Isa.SCALAR, lambda p: p.is_clamp),
+    Kernel("td_s8_clamp__dsp", Isa.DSP, _is_clamp),
+    Kernel("td_s8_clamp__scalar", Isa.SCALAR, _is_clamp),
 )
 LUT = Kernel("td_s8_lut__scalar", Isa.SCALAR, lambda p: isinstance(p, ByteMap))
 
@@ -85,34 +109,37 @@ def tabulate(
     return ByteMap(table, result, view.output(0).elements)
 
 
-def reference(params: ByteMap, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
-    """The operator on an int8 or uint8 array of any shape."""
+class Elementwise(Protocol):
+    """The `Params` of an operator whose outputs depend on one input element each."""
+
+    def apply(self, x: Array) -> Array:
+        """The output for an array of any shape."""
+
+    def call(self, node: Node, kernel: Kernel) -> KernelCall | None:
+        """The call of one of its kernels; None where the output is the input."""
+
+
+def reference(params: Elementwise, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
     (x,) = inputs
     assert x is not None
-    return (params.table[x.view(np.uint8)].view(params.dtype.numpy),)
+    return (params.apply(x),)
 
 
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall | None:  # noqa: ARG001
-    """The call of one of the kernels above; None for the identity."""
-    params: ByteMap = node.params
-    if params.is_identity:
-        return None
-    count = params.elements
-    fields: dict[str, FieldValue]
-    if kernel is LUT:
-        table = Constant("table", params.table.view(np.int8), align=1)
-        struct, fields = "td_lut", {"table": table, "count": count}
-    elif kernel is FLIP:
-        struct, fields = "td_flip", {"count": count}
-    else:
-        low, high = params.limits
-        struct, fields = "td_limits", {"count": count, "low": low, "high": high}
+    params: Elementwise = node.params
+    return params.call(node, kernel)
+
+
+def call(
+    node: Node, kernel: Kernel, struct: str, header: str, fields: Mapping[str, FieldValue]
+) -> KernelCall:
+    """The call of a kernel from one tensor to another, which may be the same memory."""
     return KernelCall(
         layer=node.index,
         op=node.op,
         kernel=kernel,
         struct=struct,
-        header="td_lut.h",
+        header=header,
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=(node.outputs[0],),

@@ -7,18 +7,20 @@ import numpy as np
 from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from ..graph import Array, DType
 from ..tflite.schema import LeakyReluOptions
-from . import byte_map
+from . import byte_map, int16_map
 from .base import OperatorView
+from .checks import same_type
 
 NAME = "LEAKY_RELU"
-KERNELS = (*byte_map.CLAMPS, byte_map.LUT)
+KERNELS = (*byte_map.CLAMPS, byte_map.LUT, int16_map.RESCALE)
 reference = byte_map.reference
 lower = byte_map.lower
 
 
-def parse(view: OperatorView) -> byte_map.ByteMap:
-    in_scale, in_zero = view.per_tensor(view.input(0, DType.INT8))
-    out_scale, out_zero = view.per_tensor(view.output(0, DType.INT8))
+def parse(view: OperatorView) -> byte_map.ByteMap | int16_map.Rescale:
+    dtype = same_type(view)
+    in_scale, in_zero = view.per_tensor(view.input(0))
+    out_scale, out_zero = view.per_tensor(view.output(0))
     alpha = np.float32(view.options.float32(LeakyReluOptions.ALPHA))
     if not np.isfinite(alpha):
         view.fail(f"alpha is {alpha}")
@@ -26,6 +28,9 @@ def parse(view: OperatorView) -> byte_map.ByteMap:
     positive = quantize_multiplier(float(scale / np.float32(out_scale)))
     negative = quantize_multiplier(float(abs(scale * alpha / np.float32(out_scale))))
     sign = -1 if alpha < 0 else 1
+
+    if dtype is DType.INT16:
+        return int16_map.rescale(view, positive, negative, sign)
 
     def leaky_relu(x: Array) -> Array:
         value = x - in_zero

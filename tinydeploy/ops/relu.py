@@ -6,19 +6,24 @@ import numpy as np
 
 from ..fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from ..graph import Array, DType
-from . import byte_map
+from . import byte_map, int16_map
 from .base import OperatorView
+from .checks import same_type, stored_range
 
 NAME = "RELU"
-KERNELS = (*byte_map.CLAMPS, byte_map.LUT)
+KERNELS = (*byte_map.CLAMPS, byte_map.LUT, int16_map.CLAMP, int16_map.RESCALE)
 reference = byte_map.reference
 lower = byte_map.lower
 
 
-def parse(view: OperatorView) -> byte_map.ByteMap:
-    in_scale, in_zero = view.per_tensor(view.input(0, DType.INT8))
-    out_scale, out_zero = view.per_tensor(view.output(0, DType.INT8))
+def parse(view: OperatorView) -> byte_map.ByteMap | int16_map.Rescale:
+    dtype = same_type(view)
+    in_scale, in_zero = view.per_tensor(view.input(0))
+    out_scale, out_zero = view.per_tensor(view.output(0))
     multiplier, shift = quantize_multiplier(float(np.float32(in_scale) / np.float32(out_scale)))
+
+    if dtype is DType.INT16:
+        return int16_map.rescale(view, (multiplier, shift), limits=(0, stored_range(dtype)[1]))
 
     def relu(x: Array) -> Array:
         rescaled = multiply_by_quantized_multiplier(x - in_zero, multiplier, shift)

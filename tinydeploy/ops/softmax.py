@@ -1,4 +1,5 @@
-"""SOFTMAX over the last dimension, int8 to int8 with a scale of 1/256 and a zero point of -128.
+"""SOFTMAX over the last dimension, int8 to int8 with a scale of 1/256 and a zero point of -128,
+or int16 to int16 (softmax_16.py).
 
 The kernel only ever needs exp of the distance to the row's maximum, a whole number of steps from
 0 to 255: the exponentials are a table that is made here.
@@ -6,7 +7,6 @@ The kernel only ever needs exp of the distance to the row's maximum, a whole num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +17,19 @@ from ..fixedpoint import (
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
-from ..graph import Array, DType, Graph, Node
-from ..plan.plan import Constant, Isa, Kernel, KernelCall
+from ..graph import Array, DType, Node
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import SoftmaxOptions
-from . import fixedpoint_functions
+from . import byte_map, fixedpoint_functions, softmax_16
 from .base import OperatorView
 
 NAME = "SOFTMAX"
-KERNELS = (Kernel("td_s8_softmax__scalar", Isa.SCALAR),)
+KERNELS = (
+    Kernel("td_s8_softmax__scalar", Isa.SCALAR, lambda p: isinstance(p, Params)),
+    softmax_16.KERNEL,
+)
+reference = byte_map.reference
+lower = byte_map.lower
 
 _INPUT_BITS = 5  # exp's argument is Q5.26
 _SUM_BITS = 12  # the sum of a row is Q12.19 in an unsigned word
@@ -48,9 +53,42 @@ class Params:
     rows: int
     depth: int
 
+    def apply(self, x: Array) -> Array:
+        """Where a row's sum is 512 or more, TensorFlow Lite Micro aborts; here the same formula
+        goes on, and gives 0 for every element."""
+        rows = x.reshape(-1, self.depth).astype(np.int64)
+        distance = rows.max(axis=1, keepdims=True) - rows
+        exps = np.zeros(256, np.int64)
+        exps[: self.exps.size] = self.exps
+        terms = exps[distance]
+        sums = rounding_divide_by_pot(terms, _SUM_BITS).astype(np.int64).sum(axis=1, keepdims=True)
+        # sums = 2**(bits - 1) * (1 + rest), 0 <= rest < 1
+        bits = np.frexp(sums.astype(np.float64))[1].astype(np.int64)
+        rest = (sums << (32 - bits)) - (1 << 31)
+        reciprocal = fixedpoint_functions.one_over_one_plus_x(rest)
+        shares = saturating_rounding_doubling_high_mul(reciprocal, terms)
+        # 2**8 of Q0.31, and the power of two that the reciprocal leaves out.
+        shift = 31 - 8 + bits - (_SUM_FRACTION_BITS + 1)
+        whole = rounding_divide_by_pot(shares, np.minimum(shift, 31))
+        stored = np.where(shift > 31, 0, whole) - 128
+        result: Array = np.clip(stored, -128, 127).astype(np.int8).reshape(x.shape)
+        return result
 
-def parse(view: OperatorView) -> Params:
-    source = view.input(0, DType.INT8)
+    def call(self, node: Node, kernel: Kernel) -> KernelCall:
+        fields: dict[str, FieldValue] = {
+            "exps": Constant("exps", self.exps),
+            "exp_count": self.exps.size,
+            "rows": self.rows,
+            "depth": self.depth,
+        }
+        return byte_map.call(node, kernel, "td_softmax", "td_softmax.h", fields)
+
+
+def parse(view: OperatorView) -> Params | softmax_16.Params:
+    beta = view.options.float32(SoftmaxOptions.BETA)
+    source = view.input(0, DType.INT8, DType.INT16)
+    if source.dtype is DType.INT16:
+        return softmax_16.parse(view, beta)
     result = view.output(0, DType.INT8)
     scale, _ = view.per_tensor(source)
     out_scale, out_zero = view.per_tensor(result)
@@ -61,7 +99,7 @@ def parse(view: OperatorView) -> Params:
     depth = source.shape[-1]
     if not 0 < depth <= LARGEST_DEPTH:
         view.fail(f"rows have {depth} elements, supported are 1 to {LARGEST_DEPTH}")
-    exps = _exponentials(view, view.options.float32(SoftmaxOptions.BETA) * scale)
+    exps = _exponentials(view, beta * scale)
     return Params(exps, source.elements // depth, depth)
 
 
@@ -79,45 +117,3 @@ def _exponentials(view: OperatorView, step: float) -> Array:
     # Below half a unit of the sum's last place nothing is added to it, and nothing comes out.
     counts = np.flatnonzero(exps >= 1 << (_SUM_BITS - 1))
     return exps[: counts[-1] + 1].astype(np.int32)
-
-
-def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
-    """Where a row's sum is 512 or more, TensorFlow Lite Micro aborts; here the same formula goes
-    on, and gives 0 for every element."""
-    (x,) = inputs
-    assert x is not None
-    rows = x.reshape(-1, params.depth).astype(np.int64)
-    distance = rows.max(axis=1, keepdims=True) - rows
-    exps = np.zeros(256, np.int64)
-    exps[: params.exps.size] = params.exps
-    terms = exps[distance]
-    sums = rounding_divide_by_pot(terms, _SUM_BITS).astype(np.int64).sum(axis=1, keepdims=True)
-    # sums = 2**(bits - 1) * (1 + rest), 0 <= rest < 1
-    bits = np.frexp(sums.astype(np.float64))[1].astype(np.int64)
-    rest = (sums << (32 - bits)) - (1 << 31)
-    reciprocal = fixedpoint_functions.one_over_one_plus_x(rest)
-    shares = saturating_rounding_doubling_high_mul(reciprocal, terms)
-    # 2**8 of Q0.31, and the power of two that the reciprocal leaves out.
-    shift = 31 - 8 + bits - (_SUM_FRACTION_BITS + 1)
-    stored = np.where(shift > 31, 0, rounding_divide_by_pot(shares, np.minimum(shift, 31))) - 128
-    return (np.clip(stored, -128, 127).astype(np.int8).reshape(x.shape),)
-
-
-def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall | None:  # noqa: ARG001
-    params: Params = node.params
-    return KernelCall(
-        layer=node.index,
-        op=node.op,
-        kernel=kernel,
-        struct="td_softmax",
-        header="td_softmax.h",
-        fields={
-            "exps": Constant("exps", params.exps),
-            "exp_count": params.exps.size,
-            "rows": params.rows,
-            "depth": params.depth,
-        },
-        inputs=(node.inputs[0],),
-        outputs=(node.outputs[0],),
-        in_place=((0, 0),),
-    )

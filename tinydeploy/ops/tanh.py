@@ -7,16 +7,18 @@ import numpy as np
 
 from ..fixedpoint import rounding_divide_by_pot
 from ..graph import Array, DType
-from . import byte_map, fixedpoint_functions
+from . import byte_map, fixedpoint_functions, int16_map
 from .base import OperatorView
 
 NAME = "TANH"
-KERNELS = (byte_map.LUT,)
+KERNELS = (byte_map.LUT, int16_map.TANH)
 reference = byte_map.reference
 lower = byte_map.lower
 
 
-def parse(view: OperatorView) -> byte_map.ByteMap:
+def parse(view: OperatorView) -> byte_map.ByteMap | int16_map.Sigmoid:
+    if view.input(0, DType.INT8, DType.INT16).dtype is DType.INT16:
+        return int16_map.sigmoid(view, is_tanh=True)
     scale, zero = view.per_tensor(view.input(0, DType.INT8))
     view.per_tensor(view.output(0, DType.INT8))
     scaling = fixedpoint_functions.InputScaling.of(view, scale)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.kernels.case import RNG, Case, activations_shape, quantized, seeds
-from tests.kernels.cases.unary import INT8, UINT8, pair, quantization, unary_case
+from tests.kernels.cases.unary import INT8, INT16, UINT8, kept_types, pair, quantization, unary_case
 from tinydeploy.graph import Array, Graph
 from tinydeploy.tflite import writer
 from tinydeploy.tflite.schema import TensorType
@@ -13,10 +13,12 @@ from tinydeploy.tflite.schema import TensorType
 @st.composite
 def from_float(draw: st.DrawFn) -> Case:
     shape = draw(activations_shape())
-    result = draw(quantization())
+    type_ = draw(kept_types)
+    result = draw(quantization(type_))
     source = writer.Tensor(shape, TensorType.FLOAT32)
-    content = writer.single_operator("QUANTIZE", [source], [quantized(shape, *result)])
-    return Case("QUANTIZE", content, f"{list(shape)} FLOAT32 -> INT8 {result}", draw(seeds))
+    content = writer.single_operator("QUANTIZE", [source], [quantized(shape, *result, type_)])
+    text = f"{list(shape)} FLOAT32 -> {type_.name} {result}"
+    return Case("QUANTIZE", content, text, draw(seeds))
 
 
 def _extremes(graph: Graph, rng: RNG) -> list[list[Array]]:
@@ -46,18 +48,33 @@ BEYOND_ORACLE = tuple(
         writer.single_operator(
             "QUANTIZE",
             [writer.Tensor((12,), TensorType.FLOAT32)],
-            [quantized((12,), scale, zero_point)],
+            [quantized((12,), scale, zero_point, type_)],
         ),
-        f"extremes -> ({scale}, {zero_point})",
+        f"extremes -> {type_.name} ({scale}, {zero_point})",
         make_inputs=_extremes,
     )
-    for scale, zero_point in ((0.5, 127), (1e-30, -128), (1e30, 3))
+    for type_, scale, zero_point in (
+        (INT8, 0.5, 127),
+        (INT8, 1e-30, -128),
+        (INT8, 1e30, 3),
+        (INT16, 1e-30, 0),
+    )
+)
+
+
+PAIRS = (
+    (INT8, INT8),
+    (INT8, UINT8),
+    (UINT8, INT8),
+    (INT16, INT16),
+    (INT16, INT8),
+    (INT8, INT16),
 )
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    types = draw(st.sampled_from((None, (INT8, INT8), (INT8, UINT8), (UINT8, INT8))))
+    types = draw(st.sampled_from((None, None, *PAIRS)))
     if types is None:
         return draw(from_float())
     return draw(unary_case("QUANTIZE", *draw(pair(*types)), types=types))

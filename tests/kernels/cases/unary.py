@@ -1,4 +1,4 @@
-"""What the cases of the operators from one int8 tensor to another of its shape share."""
+"""What the cases of the operators from one tensor to another of its shape share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from tinydeploy.tflite.schema import TensorType
 
 INT8 = TensorType.INT8
 UINT8 = TensorType.UINT8
+INT16 = TensorType.INT16
 
 
 @st.composite
 def quantization(draw: st.DrawFn, type_: TensorType = INT8) -> tuple[float, int]:
     """(scale, zero point)"""
+    if type_ is INT16:
+        return draw(scales(2**-18, 2**-5)), 0
     zero_point = draw(zero_points)
     return draw(scales()), zero_point + (128 if type_ is UINT8 else 0)
 
@@ -28,12 +31,16 @@ def pair(
     """Input's and output's quantisation: often equal, often of one scale."""
     scale, zero_point = draw(quantization(source))
     how = draw(st.sampled_from(("equal", "scale", "any")))
-    if how == "any":
+    if how == "any" or (source is not result and INT16 in (source, result)):
         return (scale, zero_point), draw(quantization(result))
     if how == "equal":
-        shift = {UINT8: 128, INT8: 0}
+        shift = {UINT8: 128, INT8: 0, INT16: 0}
         return (scale, zero_point), (scale, zero_point - shift[source] + shift[result])
     return (scale, zero_point), (scale, draw(quantization(result))[1])
+
+
+# What operators that keep the type work on.
+kept_types = st.sampled_from((INT8, INT16))
 
 
 @st.composite

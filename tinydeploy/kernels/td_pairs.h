@@ -1,0 +1,142 @@
+/* Two pixels in one word: a multiplication makes two products where the core has no SIMD.
+ *
+ * The word of pixels a and b is a + b * 2^TD_PAIR_SHIFT, and a sum of such words times weights is
+ * the sum of a's products plus that of b's times 2^TD_PAIR_SHIFT: both can be told apart as long as
+ * a's stays within TD_PAIR_SHIFT bits.
+ */
+#ifndef TD_PAIRS_H
+#define TD_PAIRS_H
+
+#include <stdint.h>
+
+#if defined(__ARM_ARCH) && __ARM_ARCH == 6
+/* A product of 32 bits: two of them are added up before they are told apart. */
+#define TD_PAIR_SHIFT 16
+#else
+/* Of 64 bits: 256 products are below 2^22. */
+#define TD_PAIR_SHIFT 23
+#endif
+
+enum { TD_PAIR_QUADS = 64 /* what td_dot_pairs adds up at most, in fours */ };
+
+/* `pairs`: [count]. */
+static inline void td_pack_pairs(const int8_t *a, const int8_t *b, int32_t count, int32_t *pairs) {
+  for (const int8_t *end = a + count; a != end; ++a, ++b, ++pairs) {
+    *pairs = *b * (1 << TD_PAIR_SHIFT) + *a;
+  }
+}
+
+/* Four channels on their way through the pairs. sums: [channel, pixel]. */
+typedef struct {
+  const int32_t *pairs;  /* [quads, 4] */
+  const int8_t *weights; /* [quads, channel, 4], 4-byte aligned */
+  const int32_t *end;    /* of the pairs */
+  int32_t sums[8];
+} td_pair_sums;
+
+#if defined(__ARM_ARCH) && __ARM_ARCH == 6
+
+/* r5 holds two products of each pixel less 1 each, so that both fit whatever they are. The bit that
+ * is shifted out of it last tells whether the lower half is negative. */
+#define TD_HALVES         \
+  "add r5, r9\n\t"        \
+  "sxth r2, r5\n\t"       \
+  "adds r6, r6, r2\n\t"   \
+  "asrs r5, r5, #16\n\t"  \
+  "adcs r7, r7, r5\n\t"
+
+/* One of the four channels. */
+static inline void td_run_pair(td_pair_sums *state, int32_t channel) {
+  const int32_t quads = (int32_t)(state->end - state->pairs) / 4;
+  int32_t *sums = state->sums + 2 * channel;
+  sums[0] += 2 * quads;
+  sums[1] += 2 * quads;
+  register td_pair_sums *r0 __asm__("r0") = state;
+  register const int8_t *r1 __asm__("r1") = state->weights + 4 * channel;
+  register int32_t *r2 __asm__("r2") = sums;
+  register int32_t r3 __asm__("r3") = -0x10001;
+  __asm__ volatile(
+      ".syntax unified\n\t"
+      "mov r12, r2\n\t"
+      "mov r9, r3\n\t"
+      "ldm r2!, {r6, r7}\n\t"
+      "ldr r2, [r0, #8]\n\t"
+      "mov r8, r2\n\t"
+      "ldr r0, [r0]\n"
+      "1:\n\t"
+      "ldr r4, [r1]\n\t"
+      "adds r1, #16\n\t"
+      "ldm r0!, {r2, r3}\n\t"
+      "sxtb r5, r4\n\t"
+      "muls r5, r2, r5\n\t"
+      "lsls r2, r4, #16\n\t"
+      "asrs r2, r2, #24\n\t"
+      "muls r2, r3, r2\n\t"
+      "adds r5, r5, r2\n\t" TD_HALVES
+      "ldm r0!, {r2, r3}\n\t"
+      "lsls r5, r4, #8\n\t"
+      "asrs r5, r5, #24\n\t"
+      "muls r5, r2, r5\n\t"
+      "asrs r4, r4, #24\n\t"
+      "muls r4, r3, r4\n\t"
+      "adds r5, r5, r4\n\t" TD_HALVES
+      "cmp r0, r8\n\t"
+      "bne 1b\n\t"
+      "mov r2, r12\n\t"
+      "stm r2!, {r6, r7}\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
+      :
+      : "r4", "r5", "r6", "r7", "r8", "r9", "r12", "cc", "memory");
+}
+
+#undef TD_HALVES
+
+static inline void td_run_pairs(td_pair_sums *state) {
+  for (int32_t channel = 0; channel < 4; ++channel) td_run_pair(state, channel);
+}
+
+#else
+
+/* lower + upper * 2^32 is a sum of words times weights. */
+static inline void td_part(uint32_t lower, uint32_t upper, int32_t *sums) {
+  const int32_t a = (int32_t)(lower << (32 - TD_PAIR_SHIFT)) >> (32 - TD_PAIR_SHIFT);
+  const uint32_t rest = (lower >> TD_PAIR_SHIFT) + (a < 0);
+  sums[0] += a;
+  sums[1] += (int32_t)(rest + (upper << (32 - TD_PAIR_SHIFT)));
+}
+
+#if defined(__ARM_ARCH) && __ARM_ARCH == 7
+
+#define TD_PRODUCT(sum, at)         \
+  "ldrsb r10, [r1" at "\n\t"        \
+  "smlal " sum ", r11, r10\n\t"
+#define TD_PRODUCTS(at_b, at_c, at_d, at_a)                              \
+  TD_PRODUCT("r4, r5", at_b) TD_PRODUCT("r6, r7", at_c)                  \
+  TD_PRODUCT("r8, r9", at_d) TD_PRODUCT("r2, r3", at_a)
+
+static inline void td_run_pairs(td_pair_sums *state) {
+  register td_pair_sums *r0 __asm__("r0") = state;
+  uint32_t parts[8];
+  register uint32_t *r1 __asm__("r1") = parts;
+  __asm__ volatile(
+      "push {r1}\n\t"
+      : "+r"(r0), "+r"(r1)
+      :
+      : "cc", "memory");
+}
+#else
+
+static inline void td_run_pairs(td_pair_sums *state) {
+  int64_t sums[4] = {0};
+  const int8_t *w = state->weights;
+  for (const int32_t *x = state->pairs; x != state->end; x += 4, w += 16) {
+    for (int32_t i = 0; i < 16; ++i) sums[i / 4] += (int64_t)x[i % 4] * w[i];
+  }
+  for (int32_t i = 0; i < 4; ++i) {
+    td_part((uint32_t)sums[i], (uint32_t)((uint64_t)sums[i] >> 32), state->sums + 2 * i);
+  }
+}
+
+#endif
+#endif
+#endif
