@@ -51,9 +51,9 @@ def _distiller(
 ) -> Any:
     """A model whose training step compares the student with labels, teacher and features."""
     tf, keras2 = tensorflow(), tf_keras()
-    temperature = step.temperature or 4.0
-    share = 0.7 if step.weight is None else step.weight
-    hint = 1.0 if step.feature_weight is None else step.feature_weight
+    temperature = step.temperature or 2.0
+    share = 0.5 if step.weight is None else step.weight
+    hint = 0.1 if step.feature_weight is None else step.feature_weight
     watched = keras2.Model(student.inputs, [student.output, *(mine for mine, _ in pairs)])
     shown = keras2.Model(teacher.inputs, [teacher.output, *(theirs for _, theirs in pairs)])
     shown.trainable = False
