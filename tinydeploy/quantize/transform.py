@@ -147,7 +147,7 @@ def _image(value: Array, step: str) -> Array:
 
 
 def _sound(clip: Clip, step: str) -> Array:
-    value = clip.value.reshape(-1) if clip.value.ndim > 1 and 1 in clip.value.shape else clip.value
+    value = clip.value.squeeze()
     if value.ndim != 1:
         raise InputError(f"{step} works on sound [n], the sample is {list(clip.value.shape)}")
     return value.astype(np.float32)
