@@ -269,7 +269,7 @@ def demo(board: str, out: Path | None, as_json: bool) -> None:
 
     with _progress(as_json) as status:
         start = shipped.start(board, out, status.line)
-        publish = _publish(start.request, None, as_json)
+        publish = _publish(start.request, None, None, as_json)
         built, report = shipped.run(start, publish, status.line, status.count)
     if not as_json:
         click.echo(f"{start.told}\n")
