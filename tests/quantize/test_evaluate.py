@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,3 +232,17 @@ def test_the_command(tmp_path: Path) -> None:
     code, shown = _run(str(INT8), "--eval", "nothing.npz")
     assert code == 2
     assert "there is no nothing.npz" in shown
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, tinydeploy.cli, tinydeploy.quantize.evaluate, tinydeploy.quantize.data\n"
+        "import tinydeploy.quantize.loaders, tinydeploy.report.html\n"
+        "heavy = {'tensorflow', 'ai_edge_litert', 'ai_edge_quantizer', 'PIL', 'sklearn'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
+        cwd=REPOSITORY,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
