@@ -404,7 +404,7 @@ def test_float_models() -> None:
     floats = tuple(Tensor(t.shape, type=TensorType.FLOAT32, name=t.name) for t in (X, Y, Z))
     error = refusal(replace(CHAIN, tensors=floats))
     assert error.message == "m.tflite is a float model: layer 0 LOGISTIC computes in float32"
-    assert "quantise it to int8 first" in error.hint
+    assert "tinydeploy quantize" in error.hint
     partly = refusal(replace(CHAIN, tensors=(X, Y, floats[2])))
     assert "is only partly quantised: layer 1 LOGISTIC computes in float32" in partly.message
 

@@ -24,10 +24,11 @@ from .schemes import LayerScheme, Scheme
 CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0}
 # An operator the quantiser does not know -> one with as many float inputs and the same rule.
 _STAND_INS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "ELU", "ABS"), "RELU")
+    dict.fromkeys(("LEAKY_RELU", "ELU", "ABS"), "RELU")
     | dict.fromkeys(
         ("SQUEEZE", "EXPAND_DIMS", "DEPTH_TO_SPACE", "BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND",
-         "SPLIT_V", "REVERSE_V2", "REDUCE_MAX", "ARG_MAX", "ARG_MIN"),
+         "SPLIT_V", "REVERSE_V2", "REDUCE_MAX", "ARG_MAX", "ARG_MIN", "RELU6", "RELU_N1_TO_1",
+         "RELU_0_TO_1"),
         "RESHAPE",
     )
     | {"PRELU": "MUL", "MINIMUM": "MAXIMUM"}
@@ -179,7 +180,6 @@ def _check_known(model: FloatModel, layer: Layer, op: str, config: dict[str, Any
 def _rewritten(
     model: FloatModel, recipe: list[dict[str, Any]], ranges: Mapping[str, Mapping[str, Array]]
 ) -> bytes:
-    quantizer = mf.need("ai_edge_quantizer.quantizer")
     masked = mf.read(model.content, model.label)
     for operator in masked.subgraphs[0].operators:
         name = mf.operator_name(masked, operator)
@@ -190,19 +190,30 @@ def _rewritten(
     try:
         with native_silence(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            job = quantizer.Quantizer(bytearray(mf.write(masked)), recipe)
-            result = job.quantize(
-                {name: dict(ends) for name, ends in ranges.items()} or None,
-                enable_progress_bar=False,
-                enable_progress_report=False,
-            )
+            return _modified(mf.write(masked), recipe, ranges)
     except MemoryError:
         raise RequestError(f"{model.label} does not fit this machine's memory") from None
     except Exception as error:
         raise RequestError(
             f"ai-edge-quantizer cannot quantise {model.label}: {first_line(error)}"
         ) from error
-    return bytes(result.quantized_model)
+
+
+def _modified(
+    content: bytes, recipe: list[dict[str, Any]], ranges: Mapping[str, Mapping[str, Array]]
+) -> bytes:
+    """The package's own steps; its front door would run the model, stand-ins and all."""
+    read = mf.need("ai_edge_quantizer.utils.tfl_flatbuffer_utils").read_model
+    manager = mf.need("ai_edge_quantizer.recipe_manager").RecipeManager()
+    manager.load_quantization_recipe(recipe)
+    model = read(bytearray(content))
+    generator = mf.need("ai_edge_quantizer.params_generator").ParamsGenerator(model)
+    known = {name: dict(ends) for name, ends in ranges.items()}
+    parameters = generator.generate_quantization_parameters(
+        manager, known or None, enable_progress_bar=False
+    )
+    modifier = mf.need("ai_edge_quantizer.model_modifier").ModelModifier(model)
+    return bytes(modifier.modify_model(parameters, enable_progress_bar=False))
 
 
 def _restored(content: bytes, label: str) -> bytes:

@@ -21,36 +21,18 @@ from .statistics import Range
 # Operators that only move or choose values: their output has the scale of this input.
 SAME_AS_INPUT: Mapping[str, int] = MappingProxyType(
     dict.fromkeys(
-        [
-            "RESHAPE",
-            "AVERAGE_POOL_2D",
-            "MAX_POOL_2D",
-            "PAD",
-            "MIRROR_PAD",
-            "TRANSPOSE",
-            "SLICE",
-            "STRIDED_SLICE",
-            "GATHER",
-            "GATHER_ND",
-            "SQUEEZE",
-            "EXPAND_DIMS",
-            "RESIZE_BILINEAR",
-            "RESIZE_NEAREST_NEIGHBOR",
-            "UNPACK",
-            "SPACE_TO_DEPTH",
-            "DEPTH_TO_SPACE",
-            "BATCH_TO_SPACE_ND",
-            "SPACE_TO_BATCH_ND",
-            "BROADCAST_TO",
-            "REDUCE_MIN",
-            "REDUCE_MAX",
-            "SPLIT_V",
-            "REVERSE_V2",
-        ],
+        "RESHAPE AVERAGE_POOL_2D MAX_POOL_2D PAD MIRROR_PAD TRANSPOSE SLICE STRIDED_SLICE GATHER "
+        "GATHER_ND SQUEEZE EXPAND_DIMS RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR UNPACK "
+        "SPACE_TO_DEPTH DEPTH_TO_SPACE BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND BROADCAST_TO "
+        "REDUCE_MIN REDUCE_MAX SPLIT_V REVERSE_V2 RELU6 RELU_N1_TO_1 RELU_0_TO_1".split(),
         0,
     )
     | {"SPLIT": 1}
 )
+
+# TFLite Micro's kernels of these cut values off and leave the scale alone. What their input has
+# outside the output's range is cut off in either case.
+_CLAMPS = frozenset(["RELU6", "RELU_N1_TO_1", "RELU_0_TO_1"])
 
 # Operators whose inputs must have the scale of their output.
 SAME_AS_OUTPUT = frozenset(
@@ -191,6 +173,11 @@ def unified(
     for layer in model.layers:
         if layer.op in FIXED and layer.name in of_root:
             of_root[layer.name] = FIXED[layer.op]
+    for layer in model.layers:
+        source = layer.inputs[0] if layer.op in _CLAMPS else ""
+        readers = sum(name == source for other in model.layers for name in other.inputs)
+        if source and roots.get(source) == source and readers == 1:
+            of_root[source] = ranges[layer.name]
     of_root.update(pins)
     fixed = set(pins) | {layer.name for layer in model.layers if layer.op in FIXED}
     # Twice: a concatenation may feed another one, and the other way round.

@@ -9,8 +9,8 @@ from .statistics import Statistics, TensorStatistics
 FEW_SAMPLES = 32
 # Behind these an image of 0 to 255 is as it should be: the model scales it itself.
 _RESCALES = ("MUL", "SUB", "ADD", "DIV", "QUANTIZE")
-# The extreme value against what all but a thousandth of the values reach.
-_FAR_OUT = 8.0
+# The extreme value against what all but a hundredth of the values reach.
+_FAR_OUT = 16.0
 _MOST_NAMED = 3
 
 
@@ -77,7 +77,7 @@ def _of_layers(model: FloatModel, statistics: Statistics) -> list[str]:
 
 
 def _outlier(s: TensorStatistics) -> float:
-    usual = max(abs(s.quantile(0.999)), abs(s.quantile(0.001)))
+    usual = max(abs(s.quantile(0.99)), abs(s.quantile(0.01)))
     return max(abs(s.min), abs(s.max)) / usual if usual > 0 else 0.0
 
 
