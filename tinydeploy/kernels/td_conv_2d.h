@@ -39,9 +39,10 @@ typedef struct {
   const int32_t *requant;
 } td_conv_2d;
 
-/* row_bytes is exact. weights: [groups, ceil(out_c / groups / 2), patch, 2], the last index over
- * output channels, zeros where there is none. requant: [out_c, 3] of folded, multiplier, shift.
- * scratch: 2 * patch bytes. */
+/* row_bytes is exact. weights: [groups, ceil(out_c / groups / 4), quads, 4, 4], indices over output
+ * channels by fours, the patch by fours, output channel, patch; zeros where there is none; 4-byte
+ * aligned. `quads` is ceil(patch / 4). requant: [out_c, 3] of folded, multiplier, shift.
+ * scratch: 16 * quads + 2 * patch bytes. */
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* row_bytes is exact, or where groups and dilation_w are 1 rounded up to 4.

@@ -7,9 +7,10 @@
 #ifndef TD_PAIRS_H
 #define TD_PAIRS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#if defined(__ARM_ARCH) && __ARM_ARCH == 6
+#if defined(__thumb__) && !defined(__thumb2__)
 /* A product of 32 bits: two of them are added up before they are told apart. */
 #define TD_PAIR_SHIFT 16
 #else
@@ -31,18 +32,19 @@ typedef struct {
   const int32_t *pairs;  /* [quads, 4] */
   const int8_t *weights; /* [quads, channel, 4], 4-byte aligned */
   const int32_t *end;    /* of the pairs */
+  uint32_t parts[8];     /* lower and upper half of each channel's sum */
   int32_t sums[8];
 } td_pair_sums;
 
-#if defined(__ARM_ARCH) && __ARM_ARCH == 6
+#if TD_PAIR_SHIFT == 16
 
 /* r5 holds two products of each pixel less 1 each, so that both fit whatever they are. The bit that
  * is shifted out of it last tells whether the lower half is negative. */
-#define TD_HALVES         \
-  "add r5, r9\n\t"        \
-  "sxth r2, r5\n\t"       \
-  "adds r6, r6, r2\n\t"   \
-  "asrs r5, r5, #16\n\t"  \
+#define TD_HALVES        \
+  "add r5, r9\n\t"       \
+  "sxth r2, r5\n\t"      \
+  "adds r6, r6, r2\n\t"  \
+  "asrs r5, r5, #16\n\t" \
   "adcs r7, r7, r5\n\t"
 
 /* One of the four channels. */
@@ -97,46 +99,75 @@ static inline void td_run_pairs(td_pair_sums *state) {
 
 #else
 
-/* lower + upper * 2^32 is a sum of words times weights. */
-static inline void td_part(uint32_t lower, uint32_t upper, int32_t *sums) {
-  const int32_t a = (int32_t)(lower << (32 - TD_PAIR_SHIFT)) >> (32 - TD_PAIR_SHIFT);
-  const uint32_t rest = (lower >> TD_PAIR_SHIFT) + (a < 0);
-  sums[0] += a;
-  sums[1] += (int32_t)(rest + (upper << (32 - TD_PAIR_SHIFT)));
-}
+#ifdef __thumb2__
 
-#if defined(__ARM_ARCH) && __ARM_ARCH == 7
+#define TD_PRODUCT(lower, upper, at) \
+  "ldrsb r10, [r1" at                \
+  "\n\t"                             \
+  "smlal " lower ", " upper ", r11, r10\n\t"
+#define TD_PRODUCTS(at_b, at_c, at_d, at_a) \
+  TD_PRODUCT("r4", "r5", ", #" at_b "]")    \
+  TD_PRODUCT("r6", "r7", ", #" at_c "]")    \
+  TD_PRODUCT("r8", "r9", ", #" at_d "]") TD_PRODUCT("r2", "r3", at_a)
 
-#define TD_PRODUCT(sum, at)         \
-  "ldrsb r10, [r1" at "\n\t"        \
-  "smlal " sum ", r11, r10\n\t"
-#define TD_PRODUCTS(at_b, at_c, at_d, at_a)                              \
-  TD_PRODUCT("r4, r5", at_b) TD_PRODUCT("r6, r7", at_c)                  \
-  TD_PRODUCT("r8, r9", at_d) TD_PRODUCT("r2, r3", at_a)
+typedef char td_pair_sums_layout[offsetof(td_pair_sums, parts) == 12 ? 1 : -1];
 
-static inline void td_run_pairs(td_pair_sums *state) {
+static inline void td_multiply_pairs(td_pair_sums *state) {
   register td_pair_sums *r0 __asm__("r0") = state;
-  uint32_t parts[8];
-  register uint32_t *r1 __asm__("r1") = parts;
   __asm__ volatile(
-      "push {r1}\n\t"
-      : "+r"(r0), "+r"(r1)
+      "mov lr, r0\n\t"
+      "ldmia lr!, {r0, r1, r12}\n\t"
+      "movs r2, #0\n\t"
+      "movs r3, #0\n\t"
+      "movs r4, #0\n\t"
+      "movs r5, #0\n\t"
+      "movs r6, #0\n\t"
+      "movs r7, #0\n\t"
+      "mov r8, r2\n\t"
+      "mov r9, r2\n"
+      "1:\n\t"
+      "ldr r11, [r0, #4]\n\t" TD_PRODUCTS("5", "9", "13", ", #1]")
+      "ldr r11, [r0, #8]\n\t" TD_PRODUCTS("6", "10", "14", ", #2]")
+      "ldr r11, [r0, #12]\n\t" TD_PRODUCTS("7", "11", "15", ", #3]")
+      "ldr r11, [r0], #16\n\t" TD_PRODUCTS("4", "8", "12", "], #16")
+      "cmp r0, r12\n\t"
+      "bne 1b\n\t"
+      "stmia lr, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t"
+      : "+r"(r0)
       :
-      : "cc", "memory");
+      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
+        "memory");
 }
+
+#undef TD_PRODUCT
+#undef TD_PRODUCTS
+
 #else
 
-static inline void td_run_pairs(td_pair_sums *state) {
+static inline void td_multiply_pairs(td_pair_sums *state) {
   int64_t sums[4] = {0};
   const int8_t *w = state->weights;
   for (const int32_t *x = state->pairs; x != state->end; x += 4, w += 16) {
     for (int32_t i = 0; i < 16; ++i) sums[i / 4] += (int64_t)x[i % 4] * w[i];
   }
   for (int32_t i = 0; i < 4; ++i) {
-    td_part((uint32_t)sums[i], (uint32_t)((uint64_t)sums[i] >> 32), state->sums + 2 * i);
+    state->parts[2 * i] = (uint32_t)sums[i];
+    state->parts[2 * i + 1] = (uint32_t)((uint64_t)sums[i] >> 32);
   }
 }
 
 #endif
+
+static inline void td_run_pairs(td_pair_sums *state) {
+  td_multiply_pairs(state);
+  for (int32_t i = 0; i < 8; i += 2) {
+    const uint32_t lower = state->parts[i], upper = state->parts[i + 1];
+    const uint32_t round = (lower >> (TD_PAIR_SHIFT - 1)) & 1;
+    state->sums[i] += (int32_t)(lower << (32 - TD_PAIR_SHIFT)) >> (32 - TD_PAIR_SHIFT);
+    state->sums[i + 1] +=
+        (int32_t)((lower >> TD_PAIR_SHIFT) + round + (upper << (32 - TD_PAIR_SHIFT)));
+  }
+}
+
 #endif
 #endif

@@ -1,51 +1,43 @@
 #include "td_conv_2d.h"
 #include "td_fixedpoint.h"
+#include "td_pairs.h"
 #include "td_patch.h"
 
-/* Two patches against the weights of two channels: acc[2 * channel + pixel]. */
-static inline void dot_2x2(const int8_t *a, const int8_t *b, const int8_t *weights, int32_t count,
-                           uint32_t *acc) {
-  uint32_t va = 0, vb = 0, wa = 0, wb = 0;
-  for (const int8_t *end = a + count; a != end; weights += 2) {
-    const int32_t x = *a++, y = *b++, v = weights[0], w = weights[1];
-    va += (uint32_t)(v * x);
-    vb += (uint32_t)(v * y);
-    wa += (uint32_t)(w * x);
-    wb += (uint32_t)(w * y);
-  }
-  acc[0] = va;
-  acc[1] = vb;
-  acc[2] = wa;
-  acc[3] = wb;
+static inline int8_t finish(const td_conv_2d *p, const int32_t *requant, int32_t acc) {
+  const int32_t sum = (int32_t)((uint32_t)acc + (uint32_t)requant[0]);
+  return td_offset_and_saturate(td_requantize(sum, requant[1], requant[2]), p->out_zero_point);
 }
 
-static inline int8_t finish(const td_conv_2d *p, const int32_t *requant, uint32_t acc) {
-  const int32_t v = td_requantize((int32_t)(acc + (uint32_t)requant[0]), requant[1], requant[2]);
-  return td_offset_and_saturate(v, p->out_zero_point);
-}
-
-/* Both patches through the `channels` of a group. */
-static void two_pixels(const td_conv_2d *p, int32_t group, const int8_t *a, const int8_t *b,
+/* Two pixels through the channels of a group. pairs: [quads, 4]. */
+static void two_pixels(const td_conv_2d *p, int32_t group, const int32_t *pairs, int32_t quads,
                        int8_t *out_a, int8_t *out_b) {
-  const int32_t patch = td_conv_2d_patch_bytes(p), channels = p->out_c / p->groups;
-  const int8_t *weights = p->weights + group * ((channels + 1) & ~1) * patch;
+  const int32_t channels = p->out_c / p->groups;
+  const int8_t *weights = p->weights + group * ((channels + 3) & ~3) * 4 * quads;
   const int32_t *requant = p->requant + 3 * group * channels;
-  for (int32_t c = 0; c < channels; c += 2, weights += 2 * patch, requant += 6) {
-    uint32_t acc[4];
-    dot_2x2(a, b, weights, patch, acc);
-    out_a[c] = finish(p, requant, acc[0]);
-    out_b[c] = finish(p, requant, acc[1]);
-    if (c + 1 == channels) return;
-    out_a[c + 1] = finish(p, requant + 3, acc[2]);
-    out_b[c + 1] = finish(p, requant + 3, acc[3]);
+  for (int32_t c = 0; c < channels; c += 4) {
+    td_pair_sums state = {.sums = {0}};
+    for (int32_t done = 0; done < quads; done += TD_PAIR_QUADS) {
+      const int32_t part = quads - done < TD_PAIR_QUADS ? quads - done : TD_PAIR_QUADS;
+      state.pairs = pairs + 4 * done;
+      state.end = state.pairs + 4 * part;
+      state.weights = weights;
+      td_run_pairs(&state);
+      weights += 16 * part;
+    }
+    for (int32_t i = c; i < channels && i < c + 4; ++i, requant += 3) {
+      out_a[i] = finish(p, requant, state.sums[2 * (i - c)]);
+      out_b[i] = finish(p, requant, state.sums[2 * (i - c) + 1]);
+    }
   }
 }
 
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t patch = td_conv_2d_patch_bytes(p);
+  const int32_t patch = td_conv_2d_patch_bytes(p), quads = (patch + 3) / 4;
   const int32_t pixels = p->out_h * p->out_w;
   const int32_t group_in = p->in_c / p->groups, group_out = p->out_c / p->groups;
-  int8_t *const column = scratch, *const all = out;
+  int32_t *const pairs = scratch;
+  int8_t *const column = (int8_t *)(pairs + 4 * quads), *const all = out;
+  memset(pairs + patch, 0, (uint32_t)(4 * (4 * quads - patch)));
   for (int32_t n = 0; n < p->batches; ++n) {
     /* The second pixel is the first again where their number is odd. */
     for (int32_t i = 0; i < pixels; i += 2) {
@@ -55,7 +47,8 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
         int8_t *to = out + g * group_out;
         const int8_t *a = td_patch(p, image, i / p->out_w, i % p->out_w, column);
         const int8_t *b = td_patch(p, image, j / p->out_w, j % p->out_w, column + patch);
-        two_pixels(p, g, a, b, to + i * p->out_c, to + j * p->out_c);
+        td_pack_pairs(a, b, patch, pairs);
+        two_pixels(p, g, pairs, quads, to + i * p->out_c, to + j * p->out_c);
       }
     }
     in += p->in_h * p->in_w * p->in_c;

@@ -147,14 +147,16 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     if kernel.isa is Isa.DSP:
         return Constant("weights", np.pad(rows, ((0, 0), (0, -patch % 4))), align=4)
     filters = params.out_c // params.groups
-    pairs = np.zeros((params.groups, ceil_to(filters, 2), patch), np.int8)
-    pairs[:, :filters] = rows.reshape(params.groups, filters, -1)
-    return Constant("weights", pairs.reshape(-1, 2, patch).transpose(0, 2, 1), align=1)
+    blocks = np.zeros((params.groups, ceil_to(filters, 4), ceil_to(patch, 4)), np.int8)
+    blocks[:, :filters, :patch] = rows.reshape(params.groups, filters, -1)
+    fours = blocks.reshape(-1, 4, ceil_to(patch, 4) // 4, 4)
+    return Constant("weights", fours.transpose(0, 2, 1, 3), align=4)
 
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     patch = params.h.kernel * _row_bytes(params, kernel)
-    return 2 * patch if kernel.isa is Isa.SCALAR else 9 * ceil_to(patch, 4)
+    padded = ceil_to(patch, 4)
+    return 4 * padded + 2 * patch if kernel.isa is Isa.SCALAR else 9 * padded
 
 
 def call(
