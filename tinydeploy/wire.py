@@ -359,7 +359,7 @@ class Client:
             where = f", called from {caller}"
         raise DeviceFault(
             f"the device faulted during {kind.name}: {registers.cause()} at "
-            f"0x{registers.pc:08x}{where}",
+            f"0x{registers.pc:08x}{where} ({registers})",
             registers,
             symbol or "",
         )

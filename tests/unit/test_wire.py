@@ -278,6 +278,8 @@ def test_a_fault_is_told():
     ) as caught:
         Client(Device(fault)).infer([SAMPLE])
     assert caught.value.registers == registers
+    assert "(r0=0x00000001 r1=0x00000002 " in caught.value.message
+    assert " lr=0x00000006 pc=0x08000123 " in caught.value.message
 
 
 def test_what_does_not_fit_the_model_is_refused():
