@@ -326,7 +326,7 @@ def _publish(
     request: BuildRequest, junit: Path | None, html: Path | None, as_json: bool
 ) -> Publish:
     """Writes a report to all the places that were asked for."""
-    from .pipeline import REPORT
+    from .steps import REPORT
     from .report import junit as xml
     from .report import report as r
 

@@ -27,14 +27,13 @@ from .oracle import open_oracle
 from .paths import data
 from .plan.plan import Optimize, Plan, Target
 from .report.report import Report, Tool, write
-from .steps import ELF
+from .steps import ELF, REPORT
 from .tflite.reader import loads, read_file
 from .wire import Client
 
 if TYPE_CHECKING:
     from .runners.base import Runner
 
-REPORT = "report.json"
 VERIFY_FIRMWARE = "firmware_templates/verify"
 
 # Told the report of what failed, once there was a plan.

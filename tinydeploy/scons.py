@@ -19,6 +19,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,7 @@ def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
     """The nodes, from texts to the ELF."""
     journal = Journal(step.folder)
     if not GetOption("no_exec"):
+        atexit.register(_forget_old_report, step.folder)
         try:
             journal.recover()
         except OSError as e:
@@ -200,6 +202,15 @@ class _SharedCacheDir(SCons.CacheDir.CacheDir):  # type: ignore[misc]
         )
         folder = str(Path(self.path) / signature[: self.config["prefix_len"]].upper())
         return folder, str(Path(folder) / signature)
+
+
+def _forget_old_report(folder: Path) -> None:
+    """Removes a report.json that tells of another image than the one beside it."""
+    report, elf = folder / steps.REPORT, folder / steps.ELF
+    with suppress(OSError, ValueError, AttributeError):
+        told = (json.loads(report.read_bytes()).get("elf") or {}).get("sha256")
+        if told != (hashlib.sha256(elf.read_bytes()).hexdigest() if elf.exists() else None):
+            report.unlink()
 
 
 def _open_cache(folder: Path) -> str:

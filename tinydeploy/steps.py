@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ELF = "firmware.elf"
 MAP = "firmware.map"
 COMPILE_COMMANDS = "compile_commands.json"
+REPORT = "report.json"
 
 # The file that defines memcpy, memmove and memset.
 _MEMORY_FUNCTIONS = "libc.c"
@@ -170,7 +172,11 @@ class Steps:
 
     def _failed(self, result: process.Result, what: str) -> RequestError:
         if (full := os.strerror(errno.ENOSPC)) in result.stderr:
-            return cannot_write(self.folder, OSError(errno.ENOSPC, full))
+            return RequestError(
+                f"{what}: {full}, in {self.folder} or for temporary files in "
+                f"{tempfile.gettempdir()}",
+                "free some space, or choose other folders: out=DIR (--out), TMPDIR=DIR",
+            )
         program = Path(result.argv[0]).name
         if result.returncode < 0:
             return RequestError(f"{what}: {program} was ended by signal {-result.returncode}")

@@ -156,6 +156,16 @@ def test_the_cache_serves_other_folders(tmp_path: Path) -> None:
     assert "CC src/model.c" in project.build(cache=cache, out="three", opt="size")
 
 
+def test_a_report_of_another_image_is_removed(project: Project) -> None:
+    project.build("verify")
+    report = project.folder / "out" / "report.json"
+    told = report.read_text()
+    project.build()
+    assert report.read_text() == told
+    project.build(opt="size")
+    assert not report.exists()
+
+
 def test_clean_removes_what_was_made(project: Project) -> None:
     project.build()
     out = project.folder / "out"
