@@ -38,7 +38,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).replace(target)
     except OSError as error:
         raise RequestError(
-            f"cannot write {path}: {error.strerror}", "choose another folder: --out DIR"
+            f"cannot write {path}: {error.strerror}", "choose another place to write to"
         ) from error
     finally:
         if temporary:

@@ -136,7 +136,8 @@ def read(elf: Path, board: Board) -> Firmware:
     except ELFError as e:
         if board.is_host:
             return Firmware(elf, board, 0, (), {}, ())
-        raise RequestError(f"{elf} is no ELF file: {e}", "build it again") from e
+        # SCons takes what is there for what it made.
+        raise RequestError(f"{elf} is no ELF file: {e}", f"rm {elf}; and build it again") from e
 
 
 def _sections(file: ELFFile) -> tuple[Section, ...]:
