@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support import REPOSITORY
 from tinydeploy.errors import InputError
 from tinydeploy.quantize import data, transform
 from tinydeploy.quantize.data import Dataset, Sample
@@ -363,3 +364,10 @@ def test_samples_are_what_they_say() -> None:
     assert isinstance(sample.label, int)
     with pytest.raises(InputError, match="different numbers"):
         data.from_arrays(IMAGES, LABELS[:3])
+
+
+def test_every_step_is_documented() -> None:
+    page = (REPOSITORY / "docs" / "evaluate.md").read_text()
+    for name, use in transform._USE.items():
+        assert f"| `{use.partition(',')[0].split(' ')[0]}" in page, name
+    assert set(transform._USE) == set(transform.STEPS)
