@@ -326,9 +326,9 @@ def _publish(
     request: BuildRequest, junit: Path | None, html: Path | None, as_json: bool
 ) -> Publish:
     """Writes a report to all the places that were asked for."""
-    from .steps import REPORT
     from .report import junit as xml
     from .report import report as r
+    from .steps import REPORT
 
     def publish(report: Report) -> None:
         r.write(report, request.folder / REPORT)
