@@ -46,7 +46,8 @@ def network(library: Any, width: int = 8) -> Any:
     x = la.Flatten(name="flatten")(x)
     x = la.Dropout(0.1, name="dropout")(x)
     x = la.Dense(2 * width, activation="relu", name="hidden")(x)
-    return library.Model(image, la.Dense(CLASSES, activation="softmax", name="class")(x), name="net")
+    answer = la.Dense(CLASSES, activation="softmax", name="class")(x)
+    return library.Model(image, answer, name="net")
 
 
 def shaken(model: Any) -> Any:

@@ -135,7 +135,7 @@ def test_custom_layers_are_registered(
     model = kit.Model(image, made(name="twice")(image))
     path = tmp_path / f"m{suffix}"
     model.save(path)
-    with pytest.raises(InputError, match="of class '\\w*>?Twice'") as error:
+    with pytest.raises(InputError, match=r"of class '\w*>?Twice'") as error:
         kerasin.to_float_tflite(path)
     assert "custom_objects = 'file.py:function'" in error.value.hint
     images, _ = keraskit.pictures(2)

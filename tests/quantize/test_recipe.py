@@ -77,7 +77,7 @@ def test_a_wrong_step_is_refused(tmp_path: Path, step: str, told: str) -> None:
 )
 def test_a_wrong_head_is_refused(tmp_path: Path, head: str, told: str) -> None:
     steps = () if "no [[step]]" in told else ('do = "qat"',)
-    with pytest.raises(InputError, match="recipe.toml") as error:
+    with pytest.raises(InputError, match=r"recipe\.toml") as error:
         recipe.read(_write(tmp_path, *steps, head=head))
     assert told in error.value.message
 

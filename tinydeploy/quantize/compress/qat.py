@@ -11,6 +11,8 @@ from ..frameworks import first_line, tensorflow, tfmot
 from ..keras import to_tflite
 from .training import Training, duplicate, fit
 
+_HINT = "leave out the qat step: every stage is quantised after training anyway"
+
 
 def run(model: Any, training: Training, *, sparse: bool, clustered: bool) -> tuple[Any, list[str]]:
     """The model with quantisers, trained, and notes.
@@ -39,6 +41,7 @@ def quantized(model: Any, *, sparse: bool, clustered: bool) -> Any:
         scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=sparse)
     elif sparse:
         scheme = combine.Default8BitPrunePreserveQuantizeScheme()
+    _check_layers(model)
     try:
         annotated = mot.quantization.keras.quantize_annotate_model(duplicate(model))
         if scheme is None:
@@ -49,11 +52,20 @@ def quantized(model: Any, *, sparse: bool, clustered: bool) -> Any:
         if named:
             raise InputError(
                 f"layer {named[1]!r} ({named[2].rpartition('.')[2]}) cannot be trained quantised",
-                "leave out the qat step: every stage is quantised after training anyway",
+                _HINT,
             ) from error
         raise InputError(
             f"{model.name} cannot be trained quantised: {first_line(error)}"
         ) from error
+
+
+def _check_layers(model: Any) -> None:
+    """Names the first layer of the user's own; what TF-MOT says of it hides which it is."""
+    for layer in model.layers:
+        if not type(layer).__module__.startswith("tf_keras."):
+            raise InputError(
+                f"layer {layer.name!r} ({type(layer).__name__}) cannot be trained quantised", _HINT
+            )
 
 
 def to_int8(model: Any, name: str, samples: Iterable[Any]) -> bytes:
