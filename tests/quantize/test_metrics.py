@@ -113,3 +113,24 @@ def test_bootstrap_passes_over_what_cannot_be_computed() -> None:
     scores, positive = np.array([0.1, 0.2, 0.9]), np.array([False, False, True])
     found = metrics.bootstrap(lambda i: metrics.roc_auc(scores[i], positive[i]), 3)
     assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+
+
+def test_strata_keep_their_size() -> None:
+    classes = np.array([0] * 5 + [1] * 90 + [2])
+    seen = []
+
+    def statistic(drawn: np.ndarray) -> float:
+        seen.append(np.bincount(classes[drawn]).tolist())
+        return float(drawn.mean())
+
+    metrics.bootstrap(statistic, 96, strata=classes[::-1])
+    assert seen[1:].count([5, 90, 1]) < len(seen) - 1
+    seen.clear()
+    metrics.bootstrap(statistic, 96, strata=classes)
+    assert all(sizes == [5, 90, 1] for sizes in seen)
+
+
+def test_wilson_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(4)
+    found = [metrics.wilson(int(n), 60) for n in rng.binomial(60, 0.93, 2000)]
+    assert np.mean([e.low <= 0.93 <= e.high for e in found]) == pytest.approx(0.95, abs=0.025)

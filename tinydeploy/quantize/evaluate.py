@@ -195,7 +195,7 @@ class _Run:
                 # Raw pixels and quantised numbers look alike; only the user knows which they are.
                 raise InputError(
                     f"the data are {value.dtype}, {self._subject.path.name} takes {port.dtype}",
-                    "real numbers suit every model; of pixels: --transform scale=1/255",
+                    "of pixels: --transform scale=1/255, or --transform float for 0 to 255",
                 )
             self._lows[index] = min(self._lows[index], float(value.min()))
             self._highs[index] = max(self._highs[index], float(value.max()))

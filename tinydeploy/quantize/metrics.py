@@ -71,12 +71,37 @@ def wilson(right: int, of: int, confidence: float = CONFIDENCE) -> Estimate:
     return Estimate(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
 
 
-def bootstrap(statistic: Statistic, samples: int, confidence: float = CONFIDENCE) -> Estimate:
-    """A statistic with its percentile bootstrap interval; the same on every run."""
+def bootstrap(
+    statistic: Statistic,
+    samples: int,
+    confidence: float = CONFIDENCE,
+    strata: Array | None = None,
+) -> Estimate:
+    """A statistic with its percentile bootstrap interval; the same on every run.
+
+    Args:
+        statistic: Of drawn samples.
+        samples: How many there are.
+        confidence: Of the interval.
+        strata: [samples] classes that keep their size in every draw, for statistics that a class
+            without samples would change.
+    """
     value = statistic(np.arange(samples))
     rng = np.random.default_rng(_SEED)
     count = min(_RESAMPLES, max(_LEAST_RESAMPLES, _MOST_DRAWN // max(samples, 1)))
-    drawn = np.array([statistic(rng.integers(0, samples, samples)) for _ in range(count)])
+    _, place, sizes = np.unique(
+        np.zeros(samples) if strata is None else strata, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(place, kind="stable")
+    # Sample i of the sorted ones is replaced by any of its own class.
+    size = np.repeat(sizes, sizes)
+    first = np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+    def draw() -> NDArray[np.intp]:
+        chosen: NDArray[np.intp] = order[first + rng.integers(0, size)]
+        return chosen
+
+    drawn = np.array([statistic(draw()) for _ in range(count)])
     drawn = drawn[np.isfinite(drawn)]
     if drawn.size == 0:
         return Estimate(value, math.nan, math.nan)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..graph import Array
-from ..report.evaluation import ClassResult, Comparison, Metric, Task
+from ..report.evaluation import ClassResult, Comparison, Estimate, Metric, Task
 from . import metrics as m
 from .data import core
 
@@ -135,6 +135,12 @@ class Scored:
         values = self.squared if name == "mse" else self.absolute
         return lambda drawn: float(values[drawn].mean())
 
+    def estimate(self, name: str, statistic: m.Statistic, confidence: float) -> Estimate:
+        """A statistic of the samples with its interval."""
+        strata = self.labels if name in ("f1", "auc") else None
+        samples = len(self.labels) or len(self.squared)
+        return m.bootstrap(statistic, samples, confidence, strata)
+
     def confusion(self) -> Array:
         return m.confusion(self.labels, self.guesses, self.classes)
 
@@ -186,8 +192,7 @@ def measure(found: Scored, name: str, confidence: float) -> Metric:
     if right is not None:
         estimate = m.wilson(int(right.sum()), right.size, confidence)
     else:
-        samples = len(found.labels) or len(found.squared)
-        estimate = m.bootstrap(found.statistic(name), samples, confidence)
+        estimate = found.estimate(name, found.statistic(name), confidence)
     if name.startswith("top-"):
         return Metric(name, name, estimate, True, True)
     kind = m.METRICS[name]
@@ -198,9 +203,8 @@ def compare(
     names: tuple[str, str], before: Scored, after: Scored, metric: str, confidence: float
 ) -> Comparison:
     """Two models on the same samples: what differs is judged sample by sample."""
-    samples = len(before.labels) or len(before.squared)
     first, second = before.statistic(metric), after.statistic(metric)
-    difference = m.bootstrap(lambda drawn: second(drawn) - first(drawn), samples, confidence)
+    difference = before.estimate(metric, lambda drawn: second(drawn) - first(drawn), confidence)
     one, other = before.right(metric), after.right(metric)
     if one is not None and other is not None:
         only_before, only_after = int((one & ~other).sum()), int((other & ~one).sum())

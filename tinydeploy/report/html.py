@@ -187,6 +187,7 @@ def _evaluation_view(evaluation: Evaluation) -> Mapping[str, Any]:
         "comparisons": [_comparison_view(evaluation, c) for c in evaluation.comparisons],
         "classes": classes if len(classes) <= _MOST_CLASSES else [],
         "class_scale": pictures.scale_of(recalls, share=True),
+        "long_labels": max(map(len, evaluation.labels), default=0) > 3,
         "numbered": len(evaluation.labels) <= _MOST_NUMBERED,
         "matrices": 0 < len(evaluation.labels) <= _MOST_CLASSES,
         "histograms": [(m, kind, [(h, pictures.bars(h)) for h in m.histograms if h.kind == kind])
