@@ -22,6 +22,8 @@ from tinydeploy.plan.planner import make_plan
 _NAMES = re.compile(r"\b(td_arena|td_layers|layer_\d+\w*|td_model_\w+)\b(?!\.h)")
 _INCLUDE = re.compile(r"^#include .*\n", re.MULTILINE)
 _GAP_BYTES = 64
+_ISAS = (Isa.DSP, Isa.SCALAR)
+_MOST_DRAWS = 10
 
 # How a model stands in the table that the driver reads; the same text for host and core.
 HEADER = """\
@@ -74,7 +76,26 @@ class Variant:
 
 
 def draw_cases(operator: str, count: int, start: int) -> tuple[Case, ...]:
-    """`count` cases and those beyond the oracle, the same for the same `start`."""
+    """`count` cases, those beyond the oracle, and more for kernels that none of these are for; the
+    same for the same `start`."""
+    cases = [*_draw(operator, count, start), *beyond_oracle(operator)]
+    wanted = {k.name for k in OPERATORS[operator].KERNELS if k.isa in _ISAS} - _tried(cases)
+    for more in range(1, _MOST_DRAWS):
+        if not wanted:
+            break
+        for case in _draw(operator, count, start + 1000 * more):
+            if wanted & _tried([case]):
+                cases.append(case)
+                wanted -= _tried([case])
+    return tuple(cases)
+
+
+def _tried(cases: Iterable[Case]) -> set[str]:
+    """Names of the kernels that these cases are computed by."""
+    return {v.kernel.name for v in variants_of(cases, _ISAS) if v.kernel}
+
+
+def _draw(operator: str, count: int, start: int) -> list[Case]:
     cases: list[Case] = []
 
     @seed(start)
@@ -90,7 +111,7 @@ def draw_cases(operator: str, count: int, start: int) -> tuple[Case, ...]:
         cases.append(case)
 
     collect()
-    return (*cases, *beyond_oracle(operator))
+    return cases
 
 
 def variants_of(cases: Iterable[Case], isas: Sequence[Isa]) -> tuple[Variant, ...]:

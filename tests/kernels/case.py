@@ -93,7 +93,9 @@ def _floats(tensor: Tensor, output: Tensor, rng: RNG) -> Array:
 seeds = st.integers(0, 2**32 - 1)
 zero_points = st.one_of(st.sampled_from((-128, 0, 127)), st.integers(-128, 127))
 # (type, zero points): int16 is symmetric.
-activation_types = st.sampled_from(((TensorType.INT8, zero_points), (TensorType.INT16, st.just(0))))
+INT8 = (TensorType.INT8, zero_points)
+INT16 = (TensorType.INT16, st.just(0))
+activation_types = st.sampled_from((INT8, INT16))
 activations = st.sampled_from((0, 1, 2, 3))  # NONE, RELU, RELU_N1_TO_1, RELU6
 
 

@@ -3,40 +3,20 @@ DEPTHWISE_CONV_2D and FULLY_CONNECTED: all of them are convolutions in groups.""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graph import Array, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
-from .convolution import Axis, ceil_to
+from .convolution import ceil_to
 from .requantization_16x8 import Requantization16x8
+
+if TYPE_CHECKING:
+    from .conv_2d import Params
 
 # As many products of int16 and int8 fit into 32 bits: TD_RUN_16X8 of td_16x8.h.
 _LARGEST_WINDOW = 508
-
-
-@dataclass(frozen=True)
-class Layer:
-    """int16 [batches, h.size, w.size, in_c] -> [batches, h.out, w.out, out_c].
-
-    Attributes:
-        groups: Into how many equal slices the channels of input and output are cut.
-    """
-
-    batches: int
-    h: Axis
-    w: Axis
-    in_c: int
-    out_c: int
-    groups: int
-    requant: Requantization16x8
-
-    @property
-    def patch(self) -> int:
-        """Weights of an output channel."""
-        return self.h.kernel * self.w.kernel * (self.in_c // self.groups)
 
 
 def is_16x8(params: Any) -> bool:
@@ -59,7 +39,7 @@ DEPTHWISE = Kernel("td_s16_depthwise_conv_2d__scalar", Isa.SCALAR, is_small_wind
 
 
 def lower(
-    layer: Layer, node: Node, kernel: Kernel, weights: Array, bias: Array | None
+    layer: Params, node: Node, kernel: Kernel, weights: Array, bias: Array | None
 ) -> KernelCall:
     """The call of a kernel of td_conv_16x8.h.
 
@@ -68,6 +48,7 @@ def lower(
         bias: int32 or int64 [out_c], or None.
     """
     h, w, requant = layer.h, layer.w, layer.requant
+    assert isinstance(requant, Requantization16x8)
     fields: dict[str, FieldValue] = {
         "batches": layer.batches,
         "in_h": h.size,
@@ -101,15 +82,15 @@ def lower(
         inputs=(node.inputs[0],),
         outputs=node.outputs,
         scratch_bytes=0 if kernel is DEPTHWISE else 2 * _packed(layer, kernel),
-        macs=layer.batches * h.out * w.out * layer.out_c * layer.patch,
+        macs=layer.macs,
     )
 
 
-def _packed(layer: Layer, kernel: Kernel) -> int:
+def _packed(layer: Params, kernel: Kernel) -> int:
     return ceil_to(layer.patch, 4) if kernel is CONV_DSP else layer.patch
 
 
-def _pack(layer: Layer, kernel: Kernel, weights: Array) -> Constant:
+def _pack(layer: Params, kernel: Kernel, weights: Array) -> Constant:
     """The layouts that td_conv_16x8.h asks for."""
     if kernel is DEPTHWISE:
         return Constant("weights", weights.T, align=1)

@@ -219,8 +219,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     bias = rest[0].data if rest and rest[0] is not None else None
     p: Params = node.params
     if isinstance(p.requant, Requantization16x8):
-        layer = conv_16x8.Layer(p.batches, p.h, p.w, p.in_c, p.out_c, p.groups, p.requant)
-        return conv_16x8.lower(layer, node, kernel, weights.data.reshape(p.out_c, -1), bias)
+        return conv_16x8.lower(p, node, kernel, weights.data.reshape(p.out_c, -1), bias)
     return call(p, node, kernel, weights.data, bias)
 
 

@@ -123,7 +123,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     bias = rest[0].data if rest and rest[0] is not None else None
     by_channel = np.moveaxis(weights.data[0], 2, 0)
     if isinstance(p.requant, Requantization16x8):
-        layer = conv_16x8.Layer(p.batches, p.h, p.w, p.in_c, p.out_c, p.in_c, p.requant)
+        layer = conv_2d.Params(p.batches, p.h, p.w, p.in_c, p.out_c, p.in_c, p.requant)
         return conv_16x8.lower(layer, node, kernel, by_channel.reshape(p.out_c, -1), bias)
     if kernel in _CONVOLUTIONS:
         one_channel = conv_2d.Params(p.batches, p.h, p.w, 1, p.out_c, 1, p.requant)

@@ -15,7 +15,7 @@ from ..fixedpoint import float32, quantize_multiplier
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import FullyConnectedOptions
-from . import conv_16x8
+from . import conv_2d, conv_16x8
 from .base import OperatorView
 from .checks import fused_limits, positive, runtime_input
 from .convolution import (
@@ -163,10 +163,10 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     )
 
 
-def _as_convolution(p: Params, requant: Requantization16x8) -> conv_16x8.Layer:
+def _as_convolution(p: Params, requant: Requantization16x8) -> conv_2d.Params:
     """A convolution of 1 x 1; the batches are the pixels of a row."""
     h, w = (Axis(size, size, kernel=1, stride=1, dilation=1, pad=0) for size in (1, p.batches))
-    return conv_16x8.Layer(1, h, w, p.in_depth, p.out_depth, 1, requant)
+    return conv_2d.Params(1, h, w, p.in_depth, p.out_depth, 1, requant)
 
 
 def _pack(weights: Array, run: int) -> Constant:

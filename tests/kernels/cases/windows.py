@@ -94,6 +94,7 @@ def layer(
     *,
     absent_bias: bool = True,
     bias_types: Sequence[str] = ("int64", "int32"),
+    types: st.SearchStrategy[tuple[TensorType, st.SearchStrategy[int]]] = activation_types,
 ) -> Layer:
     """A layer with weights.
 
@@ -103,12 +104,13 @@ def layer(
         weights_zero_points: For weights of one scale.
         absent_bias: A bias may be there and absent (-1), not only left out.
         bias_types: What the bias of an int16 layer may be.
+        types: Of input and output, and their zero points.
     """
     in_shape, weights_shape, out_shape = shapes
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     channels = weights_shape[channel_axis]
     per_channel = draw(st.booleans())
-    type_, zeros = draw(activation_types)
+    type_, zeros = draw(types)
     in_scale, in_zero = draw(scales()), draw(zeros)
     out_scale, out_zero = draw(scales()), draw(zeros)
     # Of accumulator over output: usual ones, above one, and some that leave nothing.
