@@ -198,7 +198,9 @@ def _runner(name: str | None, board: boards.Board) -> Runner:
     from .runners import RUNNERS  # here, because a build needs no emulator
 
     if name is None:
-        name = board.runners[0] if board.runners else "none"
+        if not board.runners:
+            raise RequestError(f"nothing here runs {board.name}", "verify on this machine: --on host")
+        name = board.runners[0]
     if name not in RUNNERS:
         raise InputError(f"unknown runner {name!r}", f"--on {' | '.join(RUNNERS)}")
     RUNNERS[name].check(board)

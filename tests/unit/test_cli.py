@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support import REPOSITORY
+from tinydeploy import boards, pipeline
 from tinydeploy.cli import main
+from tinydeploy.errors import RequestError
 
 DIGITS = str(REPOSITORY / "examples" / "digits" / "digits_int8.tflite")
 
@@ -106,3 +108,18 @@ def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> Non
     )
     assert done.returncode == 1
     assert done.stderr == "error: the system says: No such file or directory\n"
+
+
+def test_a_board_that_nothing_runs_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="nothing here runs my_board") as caught:
+        pipeline._runner(None, _lonely_board(tmp_path))
+    assert caught.value.hint == "verify on this machine: --on host"
+
+
+def _lonely_board(folder: Path) -> boards.Board:
+    """A board that no emulator knows."""
+    (folder / "my_board").mkdir()
+    shipped = (REPOSITORY / "boards" / "nucleo_l4r5zi" / "board.toml").read_text()
+    text = shipped.replace('"nucleo_l4r5zi"', '"my_board"')
+    (folder / "my_board" / "board.toml").write_text(f"unicorn = false\n{text}")
+    return boards.load("my_board", (folder,))
