@@ -48,7 +48,7 @@ def examine() -> list[Finding]:
         _toolchain("host", "builds for this machine: --on host"),
         _program(
             "qemu-system-arm",
-            "counts instructions exactly and has the Cortex-M55",
+            "runs the boards that are QEMU machines, the Cortex-M55 among them",
             "Debian: apt install qemu-system-arm; macOS: brew install qemu",
         ),
         _program("renode", "tinydeploy does not use it yet", ""),

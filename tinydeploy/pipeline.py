@@ -199,7 +199,9 @@ def _runner(name: str | None, board: boards.Board) -> Runner:
 
     if name is None:
         if not board.runners:
-            raise RequestError(f"nothing here runs {board.name}", "verify on this machine: --on host")
+            raise RequestError(
+                f"nothing here runs {board.name}", "verify on this machine: --on host"
+            )
         name = board.runners[0]
     if name not in RUNNERS:
         raise InputError(f"unknown runner {name!r}", f"--on {' | '.join(RUNNERS)}")
