@@ -27,7 +27,7 @@ typedef struct {
   const int8_t *weights;
   const int32_t *folded;  /* [out_depth] */
   const int32_t *requant; /* one row for all channels, or one each */
-  int32_t requant_step;   /* from a channel's row to the next: 0, or the row's length */
+  int32_t requant_step;   /* from a row to the next: 0, or the row's length */
 } td_fully_connected;
 
 /* weights: [ceil(out_depth / 4), in_depth, 4], the last index over output channels, zeros where
@@ -40,6 +40,12 @@ void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in
  * ceil(in_depth / 4). requant: rows of multiplier, scale, offset as in td_record (td_simd.h).
  * scratch: not used. */
 void td_s8_fully_connected__dsp(const td_fully_connected *p, const int8_t *in, int8_t *out,
+                                void *scratch);
+
+/* weights_zero_point is 0. weights, 8-byte aligned, and folded, as `bias`: as td_mve.h has them.
+ * requant: rows for four channels of td_mve.h. scratch: in_depth rounded up to 16 bytes; not used
+ * if in_depth is a multiple of 16. */
+void td_s8_fully_connected__mve(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                 void *scratch);
 
 /* weights_zero_point times the sum of a row of the input: what each channel subtracts. */

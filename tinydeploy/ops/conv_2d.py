@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import Conv2DOptions
-from . import conv_16x8
+from . import conv_16x8, helium
 from .base import OperatorView
 from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
@@ -131,7 +131,7 @@ _MOST_PADDING = 40
 def _row_bytes(params: Params, kernel: Kernel) -> int:
     """Weights of a row of the kernel, as they are stored."""
     exact = params.w.kernel * (params.in_c // params.groups)
-    if kernel.isa is Isa.SCALAR or params.groups != 1 or params.w.dilation != 1:
+    if kernel.isa is not Isa.DSP or params.groups != 1 or params.w.dilation != 1:
         return exact
     padded = ceil_to(exact, 4)
     more = params.h.kernel * padded - ceil_to(params.patch, 4)
@@ -144,6 +144,8 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     behind = _row_bytes(params, kernel) - by_rows.shape[2]
     rows = np.pad(by_rows, ((0, 0), (0, 0), (0, behind))).reshape(params.out_c, -1)
     patch = rows.shape[1]
+    if kernel.isa is Isa.MVE:
+        return helium.weights(rows, params.groups)
     if kernel.isa is Isa.DSP:
         return Constant("weights", np.pad(rows, ((0, 0), (0, -patch % 4))), align=4)
     filters = params.out_c // params.groups
@@ -155,8 +157,18 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     patch = params.h.kernel * _row_bytes(params, kernel)
+    if kernel.isa is Isa.MVE:
+        return 2 * helium.padded_bytes(patch)
     padded = ceil_to(patch, 4)
     return 4 * padded + 2 * patch if kernel.isa is Isa.SCALAR else 9 * padded
+
+
+def _tables(
+    params: Params, kernel: Kernel, requant: Requantization, folded: NDArray[np.int64]
+) -> Constant:
+    if kernel.isa is Isa.MVE:
+        return helium.tables(requant, folded, params.groups)
+    return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
 
 
 def call(
@@ -194,9 +206,7 @@ def call(
         "low": requant.low,
         "high": requant.high,
         "weights": _pack(p, kernel, kept),
-        "requant": requant.records(folded)
-        if kernel.isa is Isa.SCALAR
-        else requant.fast_records(folded),
+        "requant": _tables(p, kernel, requant, folded),
     }
     return KernelCall(
         layer=node.index,
@@ -223,6 +233,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     return call(p, node, kernel, weights.data, bias)
 
 
+MVE = Kernel("td_s8_conv_2d__mve", Isa.MVE, lambda params: helium.applies(params.requant))
 DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast)
 SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
-KERNELS = (DSP, SCALAR, conv_16x8.CONV_DSP, conv_16x8.CONV)
+KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import DepthwiseConv2DOptions
-from . import conv_2d, conv_16x8
+from . import conv_2d, conv_16x8, helium
 from .base import OperatorView
 from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
@@ -200,17 +200,23 @@ def _one_channel(params: Params) -> bool:
 CONV_DSP = Kernel(
     conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast
 )
+CONV_MVE = Kernel(
+    conv_2d.MVE.name,
+    Isa.MVE,
+    lambda params: _one_channel(params) and helium.applies(params.requant),
+)
 CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
-_CONVOLUTIONS = (CONV_DSP, CONV_SCALAR)
+_CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV_SCALAR)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
+    CONV_MVE,
     CONV_DSP,
     DSP_3X3,
     DSP,
     CONV_SCALAR,
     SCALAR,
     conv_16x8.DEPTHWISE,
-    conv_16x8.CONV,
+    conv_16x8.CONV_WIDE,
 )

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..fixedpoint import float32, quantize_multiplier
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import FullyConnectedOptions
-from . import conv_2d, conv_16x8
+from . import conv_2d, conv_16x8, helium
 from .base import OperatorView
 from .checks import fused_limits, positive, runtime_input
 from .convolution import (
@@ -128,14 +129,10 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     bias = rest[0].data if rest and rest[0] is not None else None
     if isinstance(p.requant, Requantization16x8):
         return conv_16x8.lower(_as_convolution(p, p.requant), node, kernel, weights.data, bias)
-    # One scale for all: then one record, worth more than to leave out what fixed channels compute.
-    uniform = len(set(zip(p.requant.multipliers, p.requant.shifts, strict=True))) == 1
-    requant = p.requant.without_bounds() if uniform and p.requant.shifts[0] < 0 else p.requant
+    requant = _requantization(p.requant)
     kept, folded = fold(requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
     stored = (kept + p.weights_zero_point).astype(np.int8)
-    dsp = kernel.isa is Isa.DSP
-    table = (requant.fast_records(folded) if dsp else requant.records(folded)).data
-    rows = table[:, 1:]
+    start, rows = _tables(requant, folded, kernel)
     shared = bool((rows == rows[0]).all())
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
@@ -145,8 +142,8 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         "out_zero_point": p.requant.out_zero_point,
         "low": p.requant.low,
         "high": p.requant.high,
-        "weights": _pack(stored, 4 if dsp else 1),
-        "folded": Constant("bias", table[:, 0]),
+        "weights": _pack(stored, kernel),
+        "folded": Constant("bias", start),
         "requant": Constant("requant", rows[:1] if shared else rows),
         "requant_step": 0 if shared else rows.shape[1],
     }
@@ -159,6 +156,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
+        scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
     )
 
@@ -169,8 +167,42 @@ def _as_convolution(p: Params, requant: Requantization16x8) -> conv_2d.Params:
     return conv_2d.Params(1, h, w, p.in_depth, p.out_depth, 1, requant)
 
 
-def _pack(weights: Array, run: int) -> Constant:
+def _requantization(given: Requantization) -> Requantization:
+    """With one scale for all: one record is worth more than to leave out what is fixed."""
+    uniform = len(set(zip(given.multipliers, given.shifts, strict=True))) == 1
+    return given.without_bounds() if uniform and given.shifts[0] < 0 else given
+
+
+def _tables(
+    requant: Requantization, folded: NDArray[np.int64], kernel: Kernel
+) -> tuple[Array, Array]:
+    """(where sums start, rows of what comes after), one a channel or, with Helium, four."""
+    if kernel.isa is Isa.MVE:
+        bias, rows = helium.requantization(requant, folded)
+        return helium.by_fours(bias[:, np.newaxis]).reshape(-1), helium.rows_by_fours(rows)
+    fast = kernel.isa is Isa.DSP
+    table = (requant.fast_records(folded) if fast else requant.records(folded)).data
+    return table[:, 0], table[:, 1:]
+
+
+def _scratch_bytes(p: Params, kernel: Kernel) -> int:
+    if kernel.isa is Isa.MVE and p.in_depth % helium.PRODUCTS:
+        return helium.padded_bytes(p.in_depth)
+    return 0
+
+
+def _helium(p: Params) -> bool:
+    requant = p.requant
+    if isinstance(requant, Requantization16x8) or p.weights_zero_point:
+        return False
+    return helium.applies(_requantization(requant))
+
+
+def _pack(weights: Array, kernel: Kernel) -> Constant:
     """[ceil(out_depth / 4), ceil(in_depth / run), 4, run]: four channels take turns."""
+    if kernel.isa is Isa.MVE:
+        return helium.weights(weights)
+    run = 4 if kernel.isa is Isa.DSP else 1
     channels, depth = weights.shape
     padded = np.zeros((ceil_to(channels, 4), ceil_to(depth, run)), np.int8)
     padded[:channels, :depth] = weights
@@ -178,6 +210,7 @@ def _pack(weights: Array, run: int) -> Constant:
     return Constant("weights", blocks.transpose(0, 2, 1, 3), align=4)
 
 
+MVE = Kernel("td_s8_fully_connected__mve", Isa.MVE, _helium)
 DSP = Kernel("td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast)
 SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
-KERNELS = (DSP, SCALAR, conv_16x8.CONV_DSP, conv_16x8.CONV)
+KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)

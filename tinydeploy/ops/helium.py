@@ -1,0 +1,100 @@
+"""What the Helium (mve) kernels of convolutions and fully connected layers are given.
+
+The layouts and the arithmetic are those of kernels/td_mve.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph import Array
+from ..plan.plan import Constant
+from .convolution import Requantization, ceil_to
+from .requantization_16x8 import Requantization16x8
+
+CHANNELS = 4  # that are computed side by side
+PRODUCTS = 16  # of one instruction
+ROW_BYTES = 32  # of the requantisation of CHANNELS
+
+
+def applies(requant: Requantization | Requantization16x8) -> bool:
+    """Whether `scales` exist: each channel is fixed, or shifts right and rounds as they can."""
+    if not isinstance(requant, Requantization) or not requant.fast:
+        return False
+    right = -np.array(requant.shifts, dtype=np.int64)
+    return bool(np.all(requant.fixed | _clamps_negative(requant) | _rounds_away(requant, right)))
+
+
+def _clamps_negative(requant: Requantization) -> bool:
+    return requant.low >= requant.out_zero_point
+
+
+def _rounds_away(requant: Requantization, right: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether no value that is not clamped reaches 2**(31 - right)."""
+    most = 1 + max(requant.high - requant.out_zero_point, requant.out_zero_point - requant.low)
+    return most << right <= np.int64(1) << (31 - right)
+
+
+def requantization(
+    requant: Requantization, folded: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(bias [channels], rows [channels, 2] of multiplier, scale).
+
+    Fixed channels have weights of 0 and twice the distance of their output from the zero point
+    as their v.
+
+    Args:
+        folded: int64 [channels], the bias with the input's zero point.
+    """
+    right = -np.array(requant.shifts, dtype=np.int64)
+    value = requant.apply(np.array(requant.lowest)).astype(np.int64) - requant.out_zero_point
+    nudge = 0 if _clamps_negative(requant) else 1
+    scales = (np.int64(1) << (31 - np.clip(right, 1, 31))) + nudge
+    bias = np.where(requant.fixed, 4 * value, folded)
+    multipliers = np.where(requant.fixed, 1 << 30, requant.multipliers)
+    rows = np.stack([multipliers, np.where(requant.fixed, 1 << 30, scales)], axis=1)
+    return bias.astype(np.int32), rows.astype(np.int32)
+
+
+def by_fours(rows: Array, groups: int = 1) -> Array:
+    """[groups, ceil(n / 4), columns, 4] from [groups * n, columns], zeros behind each group."""
+    grouped = rows.reshape(groups, rows.shape[0] // groups, -1)
+    behind = -grouped.shape[1] % CHANNELS
+    padded = np.pad(grouped, ((0, 0), (0, behind), (0, 0)))
+    return padded.reshape(groups, -1, CHANNELS, rows.shape[1]).transpose(0, 1, 3, 2)
+
+
+def rows_by_fours(rows: Array) -> Array:
+    """int32 [ceil(n / 4), 8], 4 multipliers and 4 scales each, from [n, 2].
+
+    Channels behind the last one have those of the last one.
+    """
+    behind = -len(rows) % CHANNELS
+    padded = np.pad(rows, ((0, behind), (0, 0)), mode="edge")
+    return padded.reshape(-1, CHANNELS, 2).transpose(0, 2, 1).reshape(-1, 2 * CHANNELS)
+
+
+def weights(matrix: Array, groups: int = 1) -> Constant:
+    """int8 [groups, ceil(n / 4), chunks, 4, 16] from [groups * n, products]."""
+    behind = -matrix.shape[1] % PRODUCTS
+    padded = np.pad(matrix.astype(np.int8), ((0, 0), (0, behind)))
+    blocks = by_fours(padded, groups).reshape(groups, -1, padded.shape[1] // PRODUCTS, 16, 4)
+    return Constant("weights", blocks.transpose(0, 1, 2, 4, 3), align=8)
+
+
+def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) -> Constant:
+    """int32: for each group, bias [ceil(n / 4), 4], then rows [ceil(n / 4), 2, 4]."""
+    bias, rows = requantization(requant, folded)
+    parts: Sequence[Array] = [
+        by_fours(bias[:, np.newaxis], groups).reshape(groups, -1),
+        by_fours(rows, groups).reshape(groups, -1),
+    ]
+    return Constant("requant", np.concatenate(parts, axis=1), align=8)
+
+
+def padded_bytes(products: int) -> int:
+    """Of a pixel's products, as whole vectors."""
+    return ceil_to(products, PRODUCTS)
