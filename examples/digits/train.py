@@ -151,9 +151,7 @@ def main() -> None:
     (FOLDER / "digits_float.tflite").write_bytes(as_trained)
     (FOLDER / "digits_int8.tflite").write_bytes(content)
     np.savez_compressed(FOLDER / "digits_calibration.npz", image=calibration)
-    np.savez_compressed(
-        FOLDER / "digits_eval.npz", image=test_x, labels=test_y.astype(np.uint8)
-    )
+    np.savez_compressed(FOLDER / "digits_eval.npz", image=test_x, labels=test_y.astype(np.uint8))
     np.savez_compressed(
         FOLDER / "digits_test.npz",
         images=images,

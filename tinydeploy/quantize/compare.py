@@ -93,9 +93,7 @@ def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
     judge = open_judge(model.content, model.label)
     inputs = tuple(model_inputs(model, dataset))
     answers = _answers(judge.answer, inputs)
-    given = [sample.label for sample in dataset]
-    whole = all(isinstance(label, int) for label in given)
-    labels = np.array(given, np.int64) if whole else None
+    labels = _class_labels(dataset)
     output = model.tensors[model.outputs[0]]
     last = model.producer(output.name)
     ends_in_classes = last is not None and last.op in ("SOFTMAX", "LOGISTIC", "LOG_SOFTMAX")
@@ -103,6 +101,16 @@ def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
     # More columns than labels could mean: a picture or a signal comes out.
     classes = classes and (labels is not None or ends_in_classes)
     return Yardstick(inputs, answers, labels if classes else None, classes)
+
+
+def _class_labels(dataset: Dataset) -> Array | None:
+    """[N], where every label is one whole number, of whatever type; else None."""
+    given = [np.asarray(-1 if s.label is None else s.label, np.float64) for s in dataset]
+    if any(label.size != 1 for label in given):
+        return None
+    labels = np.array([label.reshape(-1)[0] for label in given])
+    whole = (labels == np.rint(labels)).all() and (labels >= 0).all()
+    return labels.astype(np.int64) if whole else None
 
 
 def _answers(

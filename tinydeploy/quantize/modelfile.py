@@ -10,6 +10,7 @@ outside the flatbuffer, operator codes of old files, and constants that are not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -82,6 +83,8 @@ def read(content: bytes, label: str) -> Any:
         _bring_inside(model, content)
         for code in model.operatorCodes:
             code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+        if model.subgraphs:
+            _check_references(model)
     except Exception as error:  # the generated code meets damage with any error at all
         raise InputError(f"{label} is damaged: {error}", DAMAGED_HINT) from error
     if model.version != VERSION or not model.subgraphs:
@@ -109,6 +112,36 @@ def _bring_inside(model: Any, content: bytes) -> None:
                 options = content[start : start + operator.largeCustomOptionsSize]
                 operator.customOptions = np.frombuffer(options, np.uint8)
             operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
+
+
+def _check_references(model: Any) -> None:
+    """Every number that stands for a tensor, a buffer or a code stands for one that is there."""
+    subgraph = model.subgraphs[0]
+    subgraph.tensors, subgraph.operators = subgraph.tensors or [], subgraph.operators or []
+    _within([t.buffer for t in subgraph.tensors], len(model.buffers), "buffer")
+    _within([m.buffer for m in model.metadata or ()], len(model.buffers), "buffer")
+    _within([o.opcodeIndex for o in subgraph.operators], len(model.operatorCodes), "code")
+    count = len(subgraph.tensors)
+    for operator in subgraph.operators:
+        _within(indices(operator.inputs), count, "tensor", lowest=-1)
+        _within(indices(operator.intermediates), count, "tensor", lowest=-1)
+        _within(indices(operator.outputs), count, "tensor")
+    _within([*indices(subgraph.inputs), *indices(subgraph.outputs)], count, "tensor")
+    for number, tensor in enumerate(subgraph.tensors):
+        data = model.buffers[tensor.buffer].data
+        dtype = NUMPY_TYPES.get(tensor.type)
+        if dtype is None or data is None or not len(data):
+            continue
+        if len(data) != math.prod(shape_of(tensor)) * dtype.itemsize:
+            raise ValueError(
+                f"tensor {number} of shape {list(shape_of(tensor))} has {len(data)} bytes"
+            )
+
+
+def _within(numbers: Sequence[int], count: int, what: str, lowest: int = 0) -> None:
+    for number in numbers:
+        if not lowest <= number < count:
+            raise ValueError(f"{what} {number} is used, there are {count}")
 
 
 def write(model: Any) -> bytes:

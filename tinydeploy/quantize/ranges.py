@@ -18,16 +18,16 @@ from ..tflite.tensors import printable
 from .floatmodel import FloatModel, Layer
 from .statistics import Range
 
+_MOVERS = """
+RESHAPE AVERAGE_POOL_2D MAX_POOL_2D PAD MIRROR_PAD TRANSPOSE SLICE STRIDED_SLICE GATHER GATHER_ND
+SQUEEZE EXPAND_DIMS RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR UNPACK SPACE_TO_DEPTH DEPTH_TO_SPACE
+BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND BROADCAST_TO REDUCE_MIN REDUCE_MAX SPLIT_V REVERSE_V2
+RELU6 RELU_N1_TO_1 RELU_0_TO_1
+"""
+
 # Operators that only move or choose values: their output has the scale of this input.
 SAME_AS_INPUT: Mapping[str, int] = MappingProxyType(
-    dict.fromkeys(
-        "RESHAPE AVERAGE_POOL_2D MAX_POOL_2D PAD MIRROR_PAD TRANSPOSE SLICE STRIDED_SLICE GATHER "
-        "GATHER_ND SQUEEZE EXPAND_DIMS RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR UNPACK "
-        "SPACE_TO_DEPTH DEPTH_TO_SPACE BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND BROADCAST_TO "
-        "REDUCE_MIN REDUCE_MAX SPLIT_V REVERSE_V2 RELU6 RELU_N1_TO_1 RELU_0_TO_1".split(),
-        0,
-    )
-    | {"SPLIT": 1}
+    {**dict.fromkeys(_MOVERS.split(), 0), "SPLIT": 1}
 )
 
 # TFLite Micro's kernels of these cut values off and leave the scale alone. What their input has
@@ -36,16 +36,10 @@ _CLAMPS = frozenset(["RELU6", "RELU_N1_TO_1", "RELU_0_TO_1"])
 
 # Operators whose inputs must have the scale of their output.
 SAME_AS_OUTPUT = frozenset(
-    [
-        "CONCATENATION",
-        "PACK",
-        "MAXIMUM",
-        "MINIMUM",
-        "SELECT",
-        "SELECT_V2",
-        "PADV2",
+    {
+        *("CONCATENATION", "PACK", "MAXIMUM", "MINIMUM", "SELECT", "SELECT_V2", "PADV2"),
         "DYNAMIC_UPDATE_SLICE",
-    ]
+    }
 )
 
 # Operators whose kernels have their output's scale built in.
