@@ -1,10 +1,10 @@
 /* CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, int16 with int8 weights.
  *
- * out[n, y, x, o] = finish(bias[o] + sum over ky, kx, c of
+ * out[n, y, x, o] = requantize(bias[o] + sum over ky, kx, c of
  *     weights[o, ky, kx, c] * in[n, y * stride_h - pad_h + ky * dilation_h,
  *                                x * stride_w - pad_w + kx * dilation_w, group * group_c + c])
  *
- * with `finish` of td_16x8.h, group = o / (out_c / groups), group_c = in_c / groups, and pixels
+ * with `requantize` of td_16x8.h, group = o / (out_c / groups), group_c = in_c / groups, and pixels
  * outside the input left out. A depthwise convolution has groups = in_c. A fully connected layer is
  * a 1 x 1 convolution: its batches are the pixels of one row.
  *
@@ -31,22 +31,28 @@ typedef struct {
   int32_t dilation_h, dilation_w;
   int32_t pad_h, pad_w;
   int32_t groups;
-  td_finish_16x8 finish;
+  int32_t low, high; /* -2^15 <= low <= high < 2^15 */
   const int8_t *weights;
-  const int32_t *requant; /* [out_c] of td_record_16x8 */
+  const int32_t *requant;
 } td_conv_16x8;
 
-/* weights: [groups, ceil(out_c / groups / 4), patch, 4], the last index over output channels, zeros
- * where there is none. scratch: 2 * patch bytes. */
+/* Sums of 32 bits. weights: [groups, ceil(out_c / groups / 4), patch, 4], the last index over
+ * output channels, zeros where there is none. requant: [out_c] of td_record_16x8. scratch: 2 *
+ * patch bytes. */
 void td_s16_conv_2d__scalar(const td_conv_16x8 *p, const int16_t *in, int16_t *out, void *scratch);
 
-/* weights: [groups, ceil(out_c / groups / 4), ceil(patch / 4), 4, 4], indices over output channels
- * by fours, patch by fours, output channel, weights 0, 2, 1, 3 of the four; zeros where there is
- * none; 4-byte aligned. scratch: 2 bytes for each of patch rounded up to 4. */
+/* The same with sums of 64 bits. requant: [out_c] of td_wide_record_16x8. */
+void td_s16_conv_2d_wide__scalar(const td_conv_16x8 *p, const int16_t *in, int16_t *out,
+                                 void *scratch);
+
+/* Sums of 32 bits. weights: [groups, ceil(out_c / groups / 4), ceil(patch / 4), 4, 4], indices over
+ * output channels by fours, patch by fours, output channel, weights 0, 2, 1, 3 of the four; zeros
+ * where there is none; 4-byte aligned. requant: [out_c] of td_record_16x8. scratch: 2 bytes for
+ * each of patch rounded up to 4. */
 void td_s16_conv_2d__dsp(const td_conv_16x8 *p, const int16_t *in, int16_t *out, void *scratch);
 
-/* groups = in_c, kernel_h * kernel_w <= TD_RUN_16X8. weights: [kernel_h, kernel_w, out_c].
- * scratch: not used. */
+/* Sums of 32 bits; groups = in_c. weights: [kernel_h, kernel_w, out_c]. requant: [out_c] of
+ * td_record_16x8. scratch: not used. */
 void td_s16_depthwise_conv_2d__scalar(const td_conv_16x8 *p, const int16_t *in, int16_t *out,
                                       void *scratch);
 

@@ -6,8 +6,12 @@
 
 #include "td_conv_16x8.h"
 
-/* Sums of `count` products with four channels, from packed weights. */
-typedef void td_dot_16x8(const int16_t *from, const int8_t *weights, int32_t count, int64_t *sums);
+/* The outputs of one group of a pixel.
+ *
+ *     from: its patch, `packed` values. weights: of the group. channel: its first output channel.
+ */
+typedef void td_channels_16x8(const td_conv_16x8 *p, const int16_t *from, int32_t packed,
+                              const int8_t *weights, int32_t channel, int16_t *out);
 
 /* Copies `count` values of pixel (v, u), or zeros where it lies outside. */
 static inline int16_t *td_copy_16x8(const td_conv_16x8 *p, const int16_t *image, int32_t v,
@@ -46,36 +50,22 @@ static inline const int16_t *td_patch_16x8(const td_conv_16x8 *p, const int16_t 
   return column;
 }
 
-/* One group of one pixel: `out` begins with the group's first channel. */
-static inline void td_channels_16x8(const td_conv_16x8 *p, int32_t group, const int16_t *from,
-                                    int32_t packed, td_dot_16x8 *dot, int16_t *out) {
-  const int32_t channels = p->out_c / p->groups;
-  const int8_t *weights = p->weights + group * ((channels + 3) & ~3) * packed;
-  const td_record_16x8 *record = (const td_record_16x8 *)p->requant + group * channels;
-  for (int32_t c = 0; c < channels; c += 4, weights += 4 * packed) {
-    int64_t sums[4] = {0};
-    dot(from, weights, packed, sums);
-    for (int32_t i = 0; i < 4 && c + i < channels; ++i) {
-      *out++ = td_finish_sum_16x8(&p->finish, record++, sums[i]);
-    }
-  }
-}
-
-/* packed: the patch, rounded up to what `dot` takes at a time. */
+/* packed: the patch, rounded up to what `channels` takes at a time. */
 static inline void td_conv_16x8_all(const td_conv_16x8 *p, const int16_t *in, int16_t *out,
-                                    int16_t *column, int32_t packed, td_dot_16x8 *dot) {
+                                    int16_t *column, int32_t packed, td_channels_16x8 *channels) {
   const int32_t depth = p->in_c / p->groups, patch = p->kernel_h * p->kernel_w * depth;
+  const int32_t filters = p->out_c / p->groups, weights = ((filters + 3) & ~3) * packed;
   for (int32_t i = patch; i < packed; ++i) column[i] = 0;
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * p->in_c) {
     for (int32_t y = 0; y < p->out_h; ++y) {
       for (int32_t x = 0; x < p->out_w; ++x) {
-        for (int32_t g = 0; g < p->groups; ++g, out += p->out_c / p->groups) {
+        for (int32_t g = 0; g < p->groups; ++g, out += filters) {
           const int16_t *from = td_patch_16x8(p, in + g * depth, y, x, column);
           if (from != column && patch < packed) {
             memcpy(column, from, (uint32_t)patch * sizeof *from);
             from = column;
           }
-          td_channels_16x8(p, g, from, packed, dot, out);
+          channels(p, from, packed, p->weights + g * weights, g * filters, out);
         }
       }
     }

@@ -1,26 +1,39 @@
 #include "td_conv_16x8_loop.h"
 #include "td_simd.h"
 
-static inline void dot(const int16_t *from, const int8_t *weights, int32_t count, int64_t *sums) {
-  while (count > 0) {
-    const int32_t run = count < TD_RUN_16X8 ? count : TD_RUN_16X8;
-    int32_t acc[4] = {0};
-    for (const int16_t *end = from + run; from != end; from += 4) {
-      uint32_t low, high;
-      memcpy(&low, from, 4);
-      memcpy(&high, from + 2, 4);
-      for (int32_t i = 0; i < 4; ++i, weights += 4) {
-        const uint32_t w = td_load4(weights);
-        acc[i] = td_dot2(td_even_bytes(w), low, acc[i]);
-        acc[i] = td_dot2(td_odd_bytes(w), high, acc[i]);
-      }
+static inline uint32_t load_pair(const int16_t *from) {
+  uint32_t word;
+  memcpy(&word, from, 4);
+  return word;
+}
+
+/* acc + four products; the bytes of w are in the order 0, 2, 1, 3. */
+static inline int32_t dot4(uint32_t w, uint32_t x01, uint32_t x23, int32_t acc) {
+  return td_dot2(td_odd_bytes(w), x23, td_dot2(td_even_bytes(w), x01, acc));
+}
+
+static void channels(const td_conv_16x8 *p, const int16_t *from, int32_t packed,
+                     const int8_t *weights, int32_t channel, int16_t *out) {
+  const td_record_16x8 *record = (const td_record_16x8 *)p->requant + channel;
+  const int16_t *const end = from + packed;
+  for (int32_t left = p->out_c / p->groups; left > 0; left -= 4) {
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    for (const int16_t *x = from; x != end; x += 4, weights += 16) {
+      const uint32_t x01 = load_pair(x), x23 = load_pair(x + 2);
+      a = dot4(td_load4(weights), x01, x23, a);
+      b = dot4(td_load4(weights + 4), x01, x23, b);
+      c = dot4(td_load4(weights + 8), x01, x23, c);
+      d = dot4(td_load4(weights + 12), x01, x23, d);
     }
-    for (int32_t i = 0; i < 4; ++i) sums[i] += acc[i];
-    count -= run;
+    const int32_t sums[4] = {a, b, c, d};
+    for (int32_t i = 0; i < 4 && i < left; ++i) {
+      const int32_t v = td_finish_16x8(record++, (uint32_t)sums[i]);
+      *out++ = td_clamp_16(v, p->low, p->high);
+    }
   }
 }
 
 void td_s16_conv_2d__dsp(const td_conv_16x8 *p, const int16_t *in, int16_t *out, void *scratch) {
   const int32_t patch = p->kernel_h * p->kernel_w * (p->in_c / p->groups);
-  td_conv_16x8_all(p, in, out, scratch, (patch + 3) & ~3, dot);
+  td_conv_16x8_all(p, in, out, scratch, (patch + 3) & ~3, channels);
 }

@@ -15,33 +15,81 @@ static inline td_taps_16x8 taps_inside(int32_t from, int32_t size, int32_t kerne
   return taps;
 }
 
-/* Sum over the taps inside; in: from the input channel that the output reads, weights: from the
- * output channel. `at` and `tap` are where the first tap inside lies in them. */
-static inline int32_t window(const td_conv_16x8 *p, const int16_t *in, int32_t at,
-                             const int8_t *weights, int32_t tap, int32_t rows, int32_t columns) {
-  const int32_t in_step = p->dilation_w * p->in_c, in_row = p->dilation_h * p->in_w * p->in_c;
-  int32_t sum = 0;
-  for (int32_t y = 0; y < rows; ++y, at += in_row, tap += p->kernel_w * p->out_c) {
-    for (int32_t x = 0; x < columns; ++x) sum += in[at + x * in_step] * weights[tap + x * p->out_c];
+/* Where the taps inside lie: of the first one, offsets in the input and in the weights. */
+typedef struct {
+  int32_t at, tap;
+  int32_t rows, columns;
+} td_window_16x8;
+
+/* in: from the input channel that the output reads; weights: from the output channel. */
+static inline uint32_t one_channel(const td_conv_16x8 *p, const td_window_16x8 *w,
+                                   const int16_t *in, const int8_t *weights) {
+  const int32_t in_step = p->dilation_w * p->in_c;
+  int32_t at = w->at, tap = w->tap;
+  uint32_t sum = 0;
+  for (int32_t y = 0; y < w->rows; ++y) {
+    for (int32_t x = 0; x < w->columns; ++x) {
+      sum += (uint32_t)(in[at + x * in_step] * weights[tap + x * p->out_c]);
+    }
+    at += p->dilation_h * p->in_w * p->in_c;
+    tap += p->kernel_w * p->out_c;
   }
   return sum;
 }
 
-static void pixel(const td_conv_16x8 *p, const int16_t *in, int32_t y, int32_t x, int16_t *out) {
+/* Four output channels of as many input channels. */
+static inline void four_channels(const td_conv_16x8 *p, const td_window_16x8 *w, const int16_t *in,
+                                 const int8_t *weights, uint32_t *sums) {
+  const int32_t in_step = p->dilation_w * p->in_c, step = p->out_c;
+  int32_t at = w->at, tap = w->tap;
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  for (int32_t y = 0; y < w->rows; ++y) {
+    const int16_t *i = in + at;
+    const int8_t *k = weights + tap;
+    for (int32_t x = w->columns;;) {
+      a += (uint32_t)(i[0] * k[0]);
+      b += (uint32_t)(i[1] * k[1]);
+      c += (uint32_t)(i[2] * k[2]);
+      d += (uint32_t)(i[3] * k[3]);
+      if (--x == 0) break;
+      i += in_step;
+      k += step;
+    }
+    at += p->dilation_h * p->in_w * p->in_c;
+    tap += p->kernel_w * step;
+  }
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
+}
+
+static void pixel(const td_conv_16x8 *p, const td_window_16x8 *w, const int16_t *in, int16_t *out) {
+  const td_record_16x8 *const records = (const td_record_16x8 *)p->requant;
+  const int32_t multiplier = p->out_c / p->in_c;
+  int32_t o = 0;
+  for (; multiplier == 1 && o + 4 <= p->out_c; o += 4) {
+    uint32_t sums[4];
+    four_channels(p, w, in + o, p->weights + o, sums);
+    for (int32_t i = 0; i < 4; ++i) {
+      out[o + i] = td_clamp_16(td_finish_16x8(records + o + i, sums[i]), p->low, p->high);
+    }
+  }
+  for (; o < p->out_c; ++o) {
+    const uint32_t sum = one_channel(p, w, in + o / multiplier, p->weights + o);
+    out[o] = td_clamp_16(td_finish_16x8(records + o, sum), p->low, p->high);
+  }
+}
+
+static td_window_16x8 window_of(const td_conv_16x8 *p, int32_t y, int32_t x) {
   const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
   const td_taps_16x8 v = taps_inside(top, p->in_h, p->kernel_h, p->dilation_h);
   const td_taps_16x8 u = taps_inside(left, p->in_w, p->kernel_w, p->dilation_w);
-  const td_record_16x8 *record = (const td_record_16x8 *)p->requant;
-  const int8_t *weights = p->weights;
-  const int32_t tap = (v.first * p->kernel_w + u.first) * p->out_c;
   const int32_t row = top + v.first * p->dilation_h, column = left + u.first * p->dilation_w;
-  const int32_t at = (row * p->in_w + column) * p->in_c;
-  for (int32_t i = 0; i < p->in_c; ++i, ++in) {
-    for (int32_t m = p->out_c / p->in_c; m > 0; --m, ++weights) {
-      const int32_t sum = window(p, in, at, weights, tap, v.count, u.count);
-      *out++ = td_finish_sum_16x8(&p->finish, record++, sum);
-    }
-  }
+  const td_window_16x8 w = {(row * p->in_w + column) * p->in_c,
+                            (v.first * p->kernel_w + u.first) * p->out_c, u.count > 0 ? v.count : 0,
+                            u.count};
+  return w;
 }
 
 void td_s16_depthwise_conv_2d__scalar(const td_conv_16x8 *p, const int16_t *in, int16_t *out,
@@ -49,7 +97,10 @@ void td_s16_depthwise_conv_2d__scalar(const td_conv_16x8 *p, const int16_t *in, 
   (void)scratch;
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * p->in_c) {
     for (int32_t y = 0; y < p->out_h; ++y) {
-      for (int32_t x = 0; x < p->out_w; ++x, out += p->out_c) pixel(p, in, y, x, out);
+      for (int32_t x = 0; x < p->out_w; ++x, out += p->out_c) {
+        const td_window_16x8 w = window_of(p, y, x);
+        pixel(p, &w, in, out);
+      }
     }
   }
 }

@@ -15,9 +15,6 @@ from .requantization_16x8 import Requantization16x8
 if TYPE_CHECKING:
     from .conv_2d import Params
 
-# As many products of int16 and int8 fit into 32 bits: TD_RUN_16X8 of td_16x8.h.
-_LARGEST_WINDOW = 508
-
 
 def is_16x8(params: Any) -> bool:
     """Whether an operator with these `Params` has int16 activations."""
@@ -28,14 +25,19 @@ def is_8_bit(params: Any) -> bool:
     return not is_16x8(params)
 
 
-def is_small_window(params: Any) -> bool:
-    """Whether the depthwise kernel applies."""
-    return is_16x8(params) and params.taps <= _LARGEST_WINDOW
+def is_narrow(params: Any) -> bool:
+    """Whether sums of 32 bits do."""
+    requant = params.requant
+    return isinstance(requant, Requantization16x8) and requant.is_narrow
 
 
-CONV_DSP = Kernel("td_s16_conv_2d__dsp", Isa.DSP, is_16x8)
-CONV = Kernel("td_s16_conv_2d__scalar", Isa.SCALAR, is_16x8)
-DEPTHWISE = Kernel("td_s16_depthwise_conv_2d__scalar", Isa.SCALAR, is_small_window)
+CONV_DSP = Kernel("td_s16_conv_2d__dsp", Isa.DSP, is_narrow)
+CONV = Kernel("td_s16_conv_2d__scalar", Isa.SCALAR, is_narrow)
+CONV_WIDE = Kernel(
+    "td_s16_conv_2d_wide__scalar", Isa.SCALAR, lambda p: is_16x8(p) and p.requant.wide
+)
+DEPTHWISE = Kernel("td_s16_depthwise_conv_2d__scalar", Isa.SCALAR, is_narrow)
+CONVOLUTIONS = (CONV_DSP, CONV, CONV_WIDE)
 
 
 def lower(
@@ -66,11 +68,10 @@ def lower(
         "pad_h": h.pad,
         "pad_w": w.pad,
         "groups": layer.groups,
-        "finish.wide": int(requant.wide),
-        "finish.low": requant.low,
-        "finish.high": requant.high,
+        "low": requant.low,
+        "high": requant.high,
         "weights": _pack(layer, kernel, weights),
-        "requant": requant.records(bias),
+        "requant": requant.wide_records(bias) if kernel is CONV_WIDE else requant.records(bias),
     }
     return KernelCall(
         layer=node.index,

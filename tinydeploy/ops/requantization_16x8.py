@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..fixedpoint import (
+    INT32_MAX,
+    INT32_MIN,
     multiply_by_quantized_multiplier,
     multiply_wide_by_quantized_multiplier,
     narrow_multiplier,
@@ -25,7 +28,7 @@ from ..graph import Array, DType
 from ..plan.plan import Constant
 from ..tflite.schema import TensorType
 from .base import OperatorView
-from .checks import symmetric
+from .checks import integers, symmetric
 
 # What TFLite's 64-bit rescaling takes.
 _LARGEST_SHIFT = 7
@@ -39,12 +42,15 @@ class Requantization16x8:
     Attributes:
         multipliers, shifts: As `quantize_multiplier` gives them.
         wide: Accumulators have 64 bits, else 32.
+        lowest, highest: The range of the exact accumulator over all inputs.
         low, high: The stored range that the fused activation leaves.
     """
 
     multipliers: tuple[int, ...]
     shifts: tuple[int, ...]
     wide: bool
+    lowest: tuple[int, ...]
+    highest: tuple[int, ...]
     low: int
     high: int
 
@@ -61,16 +67,49 @@ class Requantization16x8:
             scaled = multiply_by_quantized_multiplier(wrapped, self.multipliers, self.shifts)
         return np.clip(scaled, self.low, self.high).astype(np.int16)
 
+    @cached_property
+    def is_narrow(self) -> bool:
+        """Whether sums of 32 bits do, and `records` can say what comes of them."""
+        if not self.wide:
+            return True
+        fits = (np.array(self.lowest) >= INT32_MIN) & (np.array(self.highest) <= INT32_MAX)
+        _, right = narrow_multiplier(self.multipliers, self.shifts)
+        return bool(np.all(fits & ((right >= 15) & (right <= 31)) | self._fixed))
+
+    @cached_property
+    def _fixed(self) -> NDArray[np.bool_]:
+        """Which channels have no weights, or give 0 whatever the input; outputs rise with sums."""
+        lowest, highest = self.apply(np.array(self.lowest)), self.apply(np.array(self.highest))
+        no_weights = np.array(self.lowest) == np.array(self.highest)
+        fixed: NDArray[np.bool_] = (lowest == highest) & ((lowest == 0) | no_weights)
+        return fixed
+
     def records(self, bias: Array | None) -> Constant:
-        """int32 [channels, 4]: `td_record_16x8` of td_16x8.h."""
-        channels = len(self.shifts)
-        start = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
+        """int32 [channels, 3]: `td_record_16x8` of td_16x8.h, where `is_narrow`."""
+        start = self._start(bias)
         multipliers, shifts = np.array(self.multipliers), np.array(self.shifts)
         if self.wide:
-            multipliers, shifts = narrow_multiplier(multipliers, shifts)
+            mantissas, right = narrow_multiplier(multipliers, shifts)
+            # A fixed channel's value comes from its bias alone: times 1, or 0 times anything.
+            value = self.apply(np.array(self.lowest)).astype(np.int64)
+            start = np.where(self._fixed, value, start)
+            one = np.where(value == 0, 0, 1 << 30)
+            multipliers = np.where(self._fixed, one, mantissas << np.clip(31 - right, 0, 16))
+            shifts = np.where(self._fixed, 1, 0)
+        table = np.column_stack([start, multipliers, shifts])
+        return Constant("requant", table.astype(np.int32))
+
+    def wide_records(self, bias: Array | None) -> Constant:
+        """int32 [channels, 4]: `td_wide_record_16x8` of td_16x8.h, where `wide`."""
         # int64 as two words, the lower one first.
-        words = start.astype("<i8").view("<i4").reshape(channels, 2)
-        return Constant("requant", np.column_stack([words, multipliers, shifts]).astype(np.int32))
+        words = self._start(bias).astype("<i8").view("<i4").reshape(-1, 2)
+        table = np.column_stack([words, *narrow_multiplier(self.multipliers, self.shifts)])
+        return Constant("requant", table.astype(np.int32))
+
+    def _start(self, bias: Array | None) -> NDArray[np.int64]:
+        if bias is None:
+            return np.zeros(len(self.shifts), np.int64)
+        return bias.astype(np.int64).reshape(-1)
 
 
 def parse_16x8(
@@ -87,11 +126,23 @@ def parse_16x8(
         there is none, and accumulators always have 64 bits.
     """
     symmetric(view, view.input(0), view.output(0))
-    wide = _is_wide(view, bias_type_slot)
-    if wide:
-        _check_wide(view, weights, [shift for _, shift in multipliers])
-    values, shifts = zip(*multipliers, strict=True)
-    return Requantization16x8(values, shifts, wide, *limits)
+    bias = view.optional(2)
+    start = [0] * len(weights) if bias is None else integers(bias)
+    positive_sum = np.maximum(weights, 0).sum(axis=1).tolist()
+    negative_sum = np.minimum(weights, 0).sum(axis=1).tolist()
+    sums = list(zip(start, positive_sum, negative_sum, strict=True))
+    requant = Requantization16x8(
+        multipliers=tuple(m for m, _ in multipliers),
+        shifts=tuple(s for _, s in multipliers),
+        wide=_is_wide(view, bias_type_slot),
+        lowest=tuple(s + p * -(1 << 15) + n * (2**15 - 1) for s, p, n in sums),
+        highest=tuple(s + p * (2**15 - 1) + n * -(1 << 15) for s, p, n in sums),
+        low=limits[0],
+        high=limits[1],
+    )
+    if requant.wide:
+        _check_wide(view, requant)
+    return requant
 
 
 def _is_wide(view: OperatorView, bias_type_slot: int | None) -> bool:
@@ -104,14 +155,13 @@ def _is_wide(view: OperatorView, bias_type_slot: int | None) -> bool:
     return bias.dtype is DType.INT64
 
 
-def _check_wide(view: OperatorView, weights: NDArray[np.int64], shifts: list[int]) -> None:
-    if max(shifts) > _LARGEST_SHIFT:
+def _check_wide(view: OperatorView, requant: Requantization16x8) -> None:
+    largest_shift = max(requant.shifts)
+    if largest_shift > _LARGEST_SHIFT:
         view.fail(
-            f"the scales ask for a multiplier of 2**{max(shifts) - 1} or more, supported with "
+            f"the scales ask for a multiplier of 2**{largest_shift - 1} or more, supported with "
             f"64-bit accumulators are those below 2**{_LARGEST_SHIFT}"
         )
-    bias = view.optional(2)
-    start = 0 if bias is None or bias.data is None else int(np.abs(bias.data.astype(float)).max())
-    largest = start + int(np.abs(weights).sum(axis=1).max()) * (1 << 15)
+    largest = max(-min(requant.lowest), max(requant.highest))
     if largest >= _LARGEST_SUM:
         view.fail(f"sums reach {largest}, supported are those below 2**47")
