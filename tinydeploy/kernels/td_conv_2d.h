@@ -41,7 +41,7 @@ typedef struct {
 
 /* row_bytes is exact. weights: [groups, ceil(out_c / groups / 4), quads, 4, 4], indices over output
  * channels by fours, the patch by fours, output channel, patch; zeros where there is none; 4-byte
- * aligned. `quads` is ceil(patch / 4). requant: [out_c, 3] of folded, multiplier, shift.
+ * aligned. `quads` is ceil(patch / 4). requant: [out_c, 3] of folded, doubled, right.
  * scratch: 16 * quads + 2 * patch bytes. */
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 

@@ -36,7 +36,7 @@ typedef struct {
   const int32_t *requant;
 } td_depthwise_conv_2d;
 
-/* weights: [taps, out_c]. requant: [out_c, 3] of folded, multiplier, shift.
+/* weights: [taps, out_c]. requant: [out_c, 3] of folded, doubled, right.
  * scratch: 8 * taps + in_c bytes. */
 void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                      void *scratch);

@@ -57,6 +57,51 @@ static inline int8_t td_offset_and_saturate(int32_t v, int32_t offset) {
   return (int8_t)v;
 }
 
+/* A call, for channels that are few: its arguments as in td_requantize_to_int8. */
+static __attribute__((noinline, unused)) int32_t td_requantize_any(int32_t a, int32_t doubled,
+                                                                   int32_t right, int32_t offset) {
+  const int32_t v = td_requantize(a, (int32_t)((uint32_t)doubled >> 1), -right);
+  return td_offset_and_saturate(v, offset);
+}
+
+/* offset + requantize(a), saturated to int8, of a channel that is stored as two numbers: twice its
+ * multiplier, modulo 2^32, and how far it shifts to the right. Any a; where right > 0, the
+ * multiplier is at least 2^30. */
+static inline int32_t td_requantize_to_int8(int32_t a, int32_t doubled, int32_t right,
+                                            int32_t offset) {
+#ifdef __thumb__
+  if (right > 0) {
+    /* `divide`: what rounding adds is the bit that the shift drops last. */
+#ifdef __thumb2__
+    uint32_t half = 1u << 31;
+    int32_t v = a;
+    __asm__(
+        "smlal %[half], %[v], %[a], %[doubled]\n\t"
+        "add %[v], %[v], %[v], asr #31\n\t"
+        "asrs %[v], %[v], %[right]\n\t"
+        "adc %[v], %[v], %[offset]\n\t"
+        "ssat %[v], #8, %[v]"
+        : [half] "+&r"(half), [v] "+&r"(v)
+        : [a] "r"(a), [doubled] "r"(doubled), [right] "r"(right), [offset] "r"(offset)
+        : "cc");
+    return v;
+#else
+    int32_t v = td_multiply_high(a, (int32_t)((uint32_t)doubled >> 1));
+    v += v >> 31;
+    __asm__(
+        ".syntax unified\n\t"
+        "asrs %[v], %[v], %[right]\n\t"
+        "adcs %[v], %[v], %[offset]"
+        : [v] "+l"(v)
+        : [right] "l"(right), [offset] "l"(offset)
+        : "cc");
+    return v < -128 ? -128 : v > 127 ? 127 : v;
+#endif
+  }
+#endif
+  return td_requantize_any(a, doubled, right, offset);
+}
+
 /* In place: each of `count` bytes not below `low` and not above `high`. */
 static inline void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
   if (low <= -128 && high >= 127) return;

@@ -31,7 +31,7 @@ typedef struct {
 } td_fully_connected;
 
 /* weights: [ceil(out_depth / 4), in_depth, 4], the last index over output channels, zeros where
- * there is none. requant: rows of multiplier, shift. scratch: not used. */
+ * there is none. requant: rows of doubled, right. scratch: not used. */
 void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                    void *scratch);
 

@@ -18,7 +18,7 @@
 #define TD_PAIR_SHIFT 23
 #endif
 
-enum { TD_PAIR_QUADS = 64 /* what td_dot_pairs adds up at most, in fours */ };
+enum { TD_PAIR_QUADS = 64 /* what td_step_pairs adds up at most, in fours */ };
 
 /* `pairs`: [count]. */
 static inline void td_pack_pairs(const int8_t *a, const int8_t *b, int32_t count, int32_t *pairs) {
@@ -27,14 +27,13 @@ static inline void td_pack_pairs(const int8_t *a, const int8_t *b, int32_t count
   }
 }
 
-/* Four channels on their way through the pairs. sums: [channel, pixel]. */
+/* What a step of at most TD_PAIR_QUADS reads, and the sums [channel, pixel] that it leaves. */
 typedef struct {
   const int32_t *pairs;  /* [quads, 4] */
   const int8_t *weights; /* [quads, channel, 4], 4-byte aligned */
   const int32_t *end;    /* of the pairs */
-  uint32_t parts[8];     /* lower and upper half of each channel's sum */
   int32_t sums[8];
-} td_pair_sums;
+} td_pair_step;
 
 #if TD_PAIR_SHIFT == 16
 
@@ -48,15 +47,15 @@ typedef struct {
   "adcs r7, r7, r5\n\t"
 
 /* One of the four channels. */
-static inline void td_run_pair(td_pair_sums *state, int32_t channel) {
-  const int32_t quads = (int32_t)(state->end - state->pairs) / 4;
-  int32_t *sums = state->sums + 2 * channel;
-  sums[0] += 2 * quads;
-  sums[1] += 2 * quads;
-  register td_pair_sums *r0 __asm__("r0") = state;
-  register const int8_t *r1 __asm__("r1") = state->weights + 4 * channel;
+static inline void td_step_channel(td_pair_step *step, int32_t channel) {
+  const int32_t quads = (int32_t)(step->end - step->pairs) / 4;
+  int32_t *sums = step->sums + 2 * channel;
+  register td_pair_step *r0 __asm__("r0") = step;
+  register const int8_t *r1 __asm__("r1") = step->weights + 4 * channel;
   register int32_t *r2 __asm__("r2") = sums;
   register int32_t r3 __asm__("r3") = -0x10001;
+  sums[0] = 2 * quads;
+  sums[1] = 2 * quads;
   __asm__ volatile(
       ".syntax unified\n\t"
       "mov r12, r2\n\t"
@@ -93,13 +92,11 @@ static inline void td_run_pair(td_pair_sums *state, int32_t channel) {
 
 #undef TD_HALVES
 
-static inline void td_run_pairs(td_pair_sums *state) {
-  for (int32_t channel = 0; channel < 4; ++channel) td_run_pair(state, channel);
+static inline void td_step_pairs(td_pair_step *step) {
+  for (int32_t channel = 0; channel < 4; ++channel) td_step_channel(step, channel);
 }
 
-#else
-
-#ifdef __thumb2__
+#elif defined(__thumb2__)
 
 #define TD_PRODUCT(lower, upper, at) \
   "ldrsb r10, [r1" at                \
@@ -110,10 +107,19 @@ static inline void td_run_pairs(td_pair_sums *state) {
   TD_PRODUCT("r6", "r7", ", #" at_c "]")    \
   TD_PRODUCT("r8", "r9", ", #" at_d "]") TD_PRODUCT("r2", "r3", at_a)
 
-typedef char td_pair_sums_layout[offsetof(td_pair_sums, parts) == 12 ? 1 : -1];
+/* Both halves of a channel's sum become those of its pixels; the bit that is shifted out of the
+ * upper one tells whether the lower one is negative. */
+#define TD_PART(lower, upper) \
+  "lsrs r0, " lower           \
+  ", #23\n\t"                 \
+  "adc " upper ", r0, " upper \
+  ", lsl #9\n\t"              \
+  "sbfx " lower ", " lower ", #0, #23\n\t"
 
-static inline void td_multiply_pairs(td_pair_sums *state) {
-  register td_pair_sums *r0 __asm__("r0") = state;
+typedef char td_pair_step_layout[offsetof(td_pair_step, sums) == 12 ? 1 : -1];
+
+static inline void td_step_pairs(td_pair_step *step) {
+  register td_pair_step *r0 __asm__("r0") = step;
   __asm__ volatile(
       "mov lr, r0\n\t"
       "ldmia lr!, {r0, r1, r12}\n\t"
@@ -131,7 +137,8 @@ static inline void td_multiply_pairs(td_pair_sums *state) {
       "ldr r11, [r0, #12]\n\t" TD_PRODUCTS("7", "11", "15", ", #3]")
       "ldr r11, [r0], #16\n\t" TD_PRODUCTS("4", "8", "12", "], #16")
       "cmp r0, r12\n\t"
-      "bne 1b\n\t"
+      "bne 1b\n\t" TD_PART("r2", "r3") TD_PART("r4", "r5") TD_PART("r6", "r7")
+      TD_PART("r8", "r9")
       "stmia lr, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t"
       : "+r"(r0)
       :
@@ -141,33 +148,40 @@ static inline void td_multiply_pairs(td_pair_sums *state) {
 
 #undef TD_PRODUCT
 #undef TD_PRODUCTS
+#undef TD_PART
 
 #else
 
-static inline void td_multiply_pairs(td_pair_sums *state) {
+static inline void td_step_pairs(td_pair_step *step) {
+  const int64_t one = 1LL << TD_PAIR_SHIFT;
   int64_t sums[4] = {0};
-  const int8_t *w = state->weights;
-  for (const int32_t *x = state->pairs; x != state->end; x += 4, w += 16) {
+  const int8_t *w = step->weights;
+  for (const int32_t *x = step->pairs; x != step->end; x += 4, w += 16) {
     for (int32_t i = 0; i < 16; ++i) sums[i / 4] += (int64_t)x[i % 4] * w[i];
   }
   for (int32_t i = 0; i < 4; ++i) {
-    state->parts[2 * i] = (uint32_t)sums[i];
-    state->parts[2 * i + 1] = (uint32_t)((uint64_t)sums[i] >> 32);
+    const int64_t upper = (sums[i] + one / 2) >> TD_PAIR_SHIFT;
+    step->sums[2 * i] = (int32_t)(sums[i] - upper * one);
+    step->sums[2 * i + 1] = (int32_t)upper;
   }
 }
 
 #endif
 
-static inline void td_run_pairs(td_pair_sums *state) {
-  td_multiply_pairs(state);
-  for (int32_t i = 0; i < 8; i += 2) {
-    const uint32_t lower = state->parts[i], upper = state->parts[i + 1];
-    const uint32_t round = (lower >> (TD_PAIR_SHIFT - 1)) & 1;
-    state->sums[i] += (int32_t)(lower << (32 - TD_PAIR_SHIFT)) >> (32 - TD_PAIR_SHIFT);
-    state->sums[i + 1] +=
-        (int32_t)((lower >> TD_PAIR_SHIFT) + round + (upper << (32 - TD_PAIR_SHIFT)));
+/* To step->sums those of all `quads`; the pairs and weights to read are in `step`. */
+static inline void td_sum_pairs(td_pair_step *step, int32_t quads) {
+  const int32_t *const end = step->pairs + 4 * quads;
+  step->end = quads <= TD_PAIR_QUADS ? end : step->pairs + 4 * TD_PAIR_QUADS;
+  td_step_pairs(step);
+  while (step->end != end) {
+    int32_t before[8];
+    for (int32_t i = 0; i < 8; ++i) before[i] = step->sums[i];
+    step->weights += 16 * TD_PAIR_QUADS;
+    step->pairs = step->end;
+    step->end = end - step->pairs <= 4 * TD_PAIR_QUADS ? end : step->pairs + 4 * TD_PAIR_QUADS;
+    td_step_pairs(step);
+    for (int32_t i = 0; i < 8; ++i) step->sums[i] += before[i];
   }
 }
 
-#endif
 #endif

@@ -3,30 +3,25 @@
 #include "td_pairs.h"
 #include "td_patch.h"
 
-static inline int8_t finish(const td_conv_2d *p, const int32_t *requant, int32_t acc) {
-  const int32_t sum = (int32_t)((uint32_t)acc + (uint32_t)requant[0]);
-  return td_offset_and_saturate(td_requantize(sum, requant[1], requant[2]), p->out_zero_point);
-}
-
 /* Two pixels through the channels of a group. pairs: [quads, 4]. */
 static void two_pixels(const td_conv_2d *p, int32_t group, const int32_t *pairs, int32_t quads,
-                       int8_t *out_a, int8_t *out_b) {
-  const int32_t channels = p->out_c / p->groups;
+                       int8_t *a, int8_t *b) {
+  const int32_t channels = p->out_c / p->groups, offset = p->out_zero_point;
   const int8_t *weights = p->weights + group * ((channels + 3) & ~3) * 4 * quads;
   const int32_t *requant = p->requant + 3 * group * channels;
-  for (int32_t c = 0; c < channels; c += 4) {
-    td_pair_sums state = {.sums = {0}};
-    for (int32_t done = 0; done < quads; done += TD_PAIR_QUADS) {
-      const int32_t part = quads - done < TD_PAIR_QUADS ? quads - done : TD_PAIR_QUADS;
-      state.pairs = pairs + 4 * done;
-      state.end = state.pairs + 4 * part;
-      state.weights = weights;
-      td_run_pairs(&state);
-      weights += 16 * part;
-    }
-    for (int32_t i = c; i < channels && i < c + 4; ++i, requant += 3) {
-      out_a[i] = finish(p, requant, state.sums[2 * (i - c)]);
-      out_b[i] = finish(p, requant, state.sums[2 * (i - c) + 1]);
+  for (int32_t left = channels; left > 0; left -= 4, weights += 16 * quads) {
+    td_pair_step step;
+    step.pairs = pairs;
+    step.weights = weights;
+    td_sum_pairs(&step, quads);
+    const int32_t *sums = step.sums, *const end = sums + (left < 4 ? 2 * left : 8);
+    for (; sums != end; sums += 2, requant += 3) {
+      const int32_t doubled = requant[1], right = requant[2];
+      const uint32_t folded = (uint32_t)requant[0];
+      const int32_t sum_a = (int32_t)(folded + (uint32_t)sums[0]);
+      const int32_t sum_b = (int32_t)(folded + (uint32_t)sums[1]);
+      *a++ = (int8_t)td_requantize_to_int8(sum_a, doubled, right, offset);
+      *b++ = (int8_t)td_requantize_to_int8(sum_b, doubled, right, offset);
     }
   }
 }

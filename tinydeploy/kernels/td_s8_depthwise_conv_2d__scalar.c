@@ -1,10 +1,114 @@
+#include <stddef.h>
+
 #include "td_depthwise_conv_2d.h"
 #include "td_fixedpoint.h"
 #include "td_taps.h"
 
 static inline int8_t finish(const td_depthwise_conv_2d *p, const int32_t *requant, uint32_t acc) {
-  const int32_t v = td_requantize((int32_t)(acc + (uint32_t)requant[0]), requant[1], requant[2]);
-  return td_offset_and_saturate(v, p->out_zero_point);
+  const int32_t sum = (int32_t)(acc + (uint32_t)requant[0]);
+  return (int8_t)td_requantize_to_int8(sum, requant[1], requant[2], p->out_zero_point);
+}
+
+#ifdef __thumb2__
+
+/* The channels of a window on their way, four by four, where all of them shift right. */
+typedef struct {
+  const intptr_t *offsets, *end;
+  uintptr_t origin;
+  const int8_t *weights;
+  int32_t step; /* bytes to the weights of the next tap */
+  const int32_t *requant;
+  int8_t *out, *out_end;
+  int32_t out_zero_point;
+} walk;
+
+#define PRODUCT(acc, at) \
+  "ldrsb r10, [r9, #" at \
+  "]\n\t"                \
+  "ldrsb r11, [r4, #" at \
+  "]\n\t"                \
+  "mla " acc ", r10, r11, " acc "\n\t"
+/* td_requantize_to_int8 */
+#define CHANNEL(acc)               \
+  "ldmia lr!, {r1, r2, r9}\n\t"    \
+  "add r10, " acc                  \
+  ", r1\n\t"                       \
+  "mov r1, r10\n\t"                \
+  "mov r11, #0x80000000\n\t"       \
+  "smlal r11, r10, r1, r2\n\t"     \
+  "add r10, r10, r10, asr #31\n\t" \
+  "asrs r10, r10, r9\n\t"          \
+  "adc r10, r10, r12\n\t"          \
+  "ssat r10, #8, r10\n\t"          \
+  "strb r10, [r3], #1\n\t"
+
+typedef char walk_layout[offsetof(walk, out_zero_point) == 32 ? 1 : -1];
+
+static void run_walk(walk *state) {
+  register walk *r0 __asm__("r0") = state;
+  __asm__ volatile(
+      "1:\n\t"
+      "ldmia r0, {r1, r2, r3, r4, r12}\n\t"
+      "movs r5, #0\n\t"
+      "movs r6, #0\n\t"
+      "movs r7, #0\n\t"
+      "mov r8, r5\n"
+      "2:\n\t"
+      "ldr r9, [r1], #4\n\t"
+      "add r9, r9, r3\n\t" PRODUCT("r5", "0") PRODUCT("r6", "1") PRODUCT("r7", "2")
+      PRODUCT("r8", "3")
+      "add r4, r4, r12\n\t"
+      "cmp r1, r2\n\t"
+      "bne 2b\n\t"
+      "ldr lr, [r0, #20]\n\t"
+      "ldr r3, [r0, #24]\n\t"
+      "ldr r12, [r0, #32]\n\t" CHANNEL("r5") CHANNEL("r6") CHANNEL("r7") CHANNEL("r8")
+      "strd lr, r3, [r0, #20]\n\t"
+      "ldrd r1, r2, [r0, #8]\n\t"
+      "adds r1, r1, #4\n\t"
+      "adds r2, r2, #4\n\t"
+      "strd r1, r2, [r0, #8]\n\t"
+      "ldr r1, [r0, #28]\n\t"
+      "cmp r3, r1\n\t"
+      "bne 1b\n\t"
+      : "+r"(r0)
+      :
+      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
+        "memory");
+}
+
+#undef PRODUCT
+#undef CHANNEL
+
+static int32_t all_shift_right(const td_depthwise_conv_2d *p) {
+  const int32_t *requant = p->requant;
+  for (int32_t o = 0; o < p->out_c; ++o, requant += 3) {
+    if (requant[2] <= 0) return 0;
+  }
+  return 1;
+}
+
+/* The number of channels that it did. */
+static int32_t by_fours(const td_depthwise_conv_2d *p, const td_taps *t, int8_t *out) {
+  const int32_t channels = p->out_c & ~3;
+  walk state = {t->offsets,
+                t->offsets + p->kernel_h * p->kernel_w,
+                t->origin,
+                p->weights,
+                p->out_c,
+                p->requant,
+                out,
+                out + channels,
+                p->out_zero_point};
+  if (channels != 0) run_walk(&state);
+  return channels;
+}
+
+#else
+
+static int32_t all_shift_right(const td_depthwise_conv_2d *p) {
+  (void)p;
+  return 1;
 }
 
 /* Output channels o to o + 3 from as many input channels. */
@@ -27,6 +131,14 @@ static void four_channels(const td_depthwise_conv_2d *p, const td_taps *t, int32
   out[o + 3] = finish(p, requant + 9, d);
 }
 
+static int32_t by_fours(const td_depthwise_conv_2d *p, const td_taps *t, int8_t *out) {
+  int32_t o = 0;
+  for (; o + 4 <= p->out_c; o += 4) four_channels(p, t, o, out);
+  return o;
+}
+
+#endif
+
 static void one_channel(const td_depthwise_conv_2d *p, const td_taps *t, int32_t i, int32_t o,
                         int8_t *out) {
   const intptr_t *offset = t->offsets, *const end = offset + p->kernel_h * p->kernel_w;
@@ -39,27 +151,22 @@ static void one_channel(const td_depthwise_conv_2d *p, const td_taps *t, int32_t
   out[o] = finish(p, p->requant + 3 * o, acc);
 }
 
-static void window(const td_depthwise_conv_2d *p, const td_taps *t, int8_t *out) {
-  int32_t o = 0;
-  if (p->in_c == p->out_c) {
-    for (; o + 4 <= p->out_c; o += 4) four_channels(p, t, o, out);
-    for (; o < p->out_c; ++o) one_channel(p, t, o, o, out);
-    return;
-  }
-  for (int32_t i = 0; i < p->in_c; ++i) {
-    for (int32_t m = 0; m < p->out_c / p->in_c; ++m) one_channel(p, t, i, o++, out);
-  }
+static void window(const td_depthwise_conv_2d *p, const td_taps *t, int32_t fast, int8_t *out) {
+  const int32_t multiplier = p->out_c / p->in_c;
+  int32_t o = fast ? by_fours(p, t, out) : 0;
+  for (; o < p->out_c; ++o) one_channel(p, t, o / multiplier, o, out);
 }
 
 void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                      void *scratch) {
+  const int32_t fast = p->in_c == p->out_c && all_shift_right(p);
   int8_t *const all = out;
   td_taps t = td_taps_init(p, scratch);
   for (int32_t n = 0; n < p->batches; ++n) {
     for (int32_t y = 0; y < p->out_h; ++y) {
       for (int32_t x = 0; x < p->out_w; ++x) {
         td_taps_move(p, &t, in, y, x);
-        window(p, &t, out);
+        window(p, &t, fast, out);
         out += p->out_c;
       }
     }

@@ -29,8 +29,7 @@ void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in
       dot_1x4(in, p->weights + o * p->in_depth, p->in_depth, acc);
       for (int32_t i = 0; i < lanes; ++i, requant += p->requant_step) {
         const int32_t sum = (int32_t)(acc[i] + (uint32_t)*folded++);
-        const int32_t v = td_requantize(sum, requant[0], requant[1]);
-        *out++ = td_offset_and_saturate(v, p->out_zero_point);
+        *out++ = (int8_t)td_requantize_to_int8(sum, requant[0], requant[1], p->out_zero_point);
       }
     }
   }

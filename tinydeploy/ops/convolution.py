@@ -122,17 +122,19 @@ class Requantization:
         return np.minimum(np.maximum(moved, self.low), self.high).astype(np.int8)
 
     def records(self, folded: NDArray[np.int64]) -> Constant:
-        """int32 [channels, 3] of folded, multiplier, shift: for kernels that take every shift.
+        """int32 [channels, 3] of folded, doubled, right: for kernels that take every shift.
 
+        `doubled` is twice the multiplier, modulo 2^32, and `right` the shift to the right.
         The weights of fixed channels are 0, so `folded` is all that comes: it is then what the
         output is above its zero point, scaled by 1.
         """
         value = self.apply(np.array(self.lowest)).astype(np.int64) - self.out_zero_point
+        doubled = 2 * np.array(self.multipliers, np.int64)
         table = np.stack(
             [
-                np.where(self.fixed, value, folded),
-                np.where(self.fixed, 1 << 30, self.multipliers),
-                np.where(self.fixed, 1, self.shifts),
+                np.where(self.fixed, 4 * value, folded),
+                np.where(self.fixed, -(1 << 31), doubled - (doubled >> 31 << 32)),
+                np.where(self.fixed, 1, -np.array(self.shifts)),
             ],
             axis=1,
         )
