@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from . import reference
+from . import __version__, reference
 from .errors import InputError
 from .graph import Array, Graph
 
@@ -86,7 +86,7 @@ class TfliteMicro:
 class Reference:
     """The operators' own `reference()`, where TFLite Micro has no build for this machine."""
 
-    name = "numpy reference"
+    name = f"reference {__version__}"
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph

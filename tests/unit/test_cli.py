@@ -123,3 +123,10 @@ def _lonely_board(folder: Path) -> boards.Board:
     text = shipped.replace('"nucleo_l4r5zi"', '"my_board"')
     (folder / "my_board" / "board.toml").write_text(f"unicorn = false\n{text}")
     return boards.load("my_board", (folder,))
+
+
+def test_an_emulator_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "unicorn", None)  # what an import of it then meets
+    with pytest.raises(RequestError, match="emulator cannot be loaded") as caught:
+        pipeline._runner("unicorn", boards.load("nucleo_l4r5zi"))
+    assert "pip install" in caught.value.hint

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support import REPOSITORY
+from tinydeploy import __version__
 from tinydeploy.errors import InputError
 from tinydeploy.graph import Graph
 from tinydeploy.inputs import read_inputs
@@ -116,3 +117,7 @@ def test_a_number_of_inputs_that_is_none_is_rejected(graph: Graph, count: str) -
 def test_an_oracle_that_does_not_exist_is_rejected(graph: Graph) -> None:
     with pytest.raises(InputError, match="unknown oracle 'x'"):
         open_oracle(graph, DIGITS.read_bytes(), "x")
+
+
+def test_the_reference_is_an_oracle_with_a_name_and_a_version(graph: Graph) -> None:
+    assert open_oracle(graph, DIGITS.read_bytes(), "reference").name == f"reference {__version__}"

@@ -51,7 +51,10 @@ class UnicornRunner:
 
     @property
     def version(self) -> str:
-        return importlib.metadata.version("unicorn")
+        try:
+            return importlib.metadata.version("unicorn")
+        except importlib.metadata.PackageNotFoundError:
+            return ""
 
     def check(self, board: Board) -> None:
         if self.name not in board.runners:
@@ -60,6 +63,13 @@ class UnicornRunner:
                 f"{board.name} ({board.core.title}) cannot run in the embedded emulator",
                 f"use --on {board.runners[0]}" if board.runners else f"needs {others}",
             )
+        try:
+            import unicorn  # noqa: F401
+        except (ImportError, OSError) as error:
+            raise RequestError(
+                f"the embedded emulator cannot be loaded: {error}",
+                "pip install --force-reinstall unicorn",
+            ) from error
 
     def open(self, firmware: Firmware) -> Transport:
         self.check(firmware.board)
