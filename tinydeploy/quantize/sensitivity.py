@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -84,10 +85,25 @@ class Analysis:
     layers: tuple[Sensitivity, ...]
 
     def ranked(self) -> tuple[Sensitivity, ...]:
-        """The layers, most harmful first: whose absence from quantisation helps the most."""
-        return tuple(
-            sorted(self.layers, key=lambda s: (s.all_but.error, -s.alone.error, s.layer.index))
-        )
+        """The layers, most harmful first: by the error that each one adds on its own.
+
+        Leaving one out says less: its neighbours still round what it takes and gives.
+        """
+        return tuple(sorted(self.layers, key=lambda s: (-s.alone.error, s.layer.index)))
+
+
+def to_dict(analysis: Analysis) -> dict[str, Any]:
+    """As JSON has it; what is not finite is null."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: finite(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(v) for v in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    made: dict[str, Any] = finite(asdict(analysis))
+    return made
 
 
 def analyse(
@@ -159,7 +175,8 @@ def debug(
         for index, total in totals.items():
             tensor = outputs[index]
             wanted = real.tensor(model.tensors[model.layers[index].name].index)
-            total.add(wanted, inside.real(tensor), inside.port(tensor).holds)
+            port = inside.port(tensor)
+            total.add(wanted, inside.real(tensor), port.holds, port.scale)
     return inside.name, {
         index: total.figures(inside.port(outputs[index]).scale) for index, total in totals.items()
     }
@@ -174,7 +191,9 @@ class _Totals:
         self._noise = np.zeros(self._channels)
         self._outside = self._count = 0
 
-    def add(self, wanted: Array, got: Array, holds: tuple[float, float] | None) -> None:
+    def add(
+        self, wanted: Array, got: Array, holds: tuple[float, float] | None, step: float
+    ) -> None:
         real = wanted.astype(np.float64).reshape(-1, self._channels)
         error = got.reshape(-1, self._channels) - real
         self._signal += (real**2).sum(axis=0)
@@ -182,8 +201,9 @@ class _Totals:
         self._count += real.size
         if holds:
             low, high = holds
-            half = (high - low) / 510
-            self._outside += int(((real < low - half) | (real > high + half)).sum())
+            # A softmax holds 0 to 255/256: its 1.0 is no saturation.
+            margin = 1.001 * step
+            self._outside += int(((real < low - margin) | (real > high + margin)).sum())
 
     def figures(self, scale: float) -> Debugged:
         noise, signal = float(self._noise.sum()), float(self._signal.sum())
