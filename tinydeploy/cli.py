@@ -16,6 +16,7 @@ from . import __version__, settings
 from .cli_compress import compress
 from .cli_evaluate import evaluate
 from .cli_quantize import quantize
+from .cli_search import search, sensitivity
 from .errors import InputError, TinydeployError
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def main() -> None:
 main.add_command(compress)
 main.add_command(evaluate)
 main.add_command(quantize)
+main.add_command(search)
+main.add_command(sensitivity)
 
 
 @main.command()
