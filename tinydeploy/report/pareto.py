@@ -107,7 +107,8 @@ def _front(front: Front) -> str:
     parts.append(
         f'<path d="{front.path}" fill="none" stroke="#0969da" stroke-width="2" opacity="0.6"/>'
     )
-    for dot in front.dots:
+    drawn = sorted(front.dots, key=lambda dot: list(_LOOKS)[::-1].index(dot.look))
+    for dot in drawn:
         colour, radius = _LOOKS[dot.look]
         if dot.look == "chosen":
             parts.append(
@@ -163,6 +164,8 @@ def write_png(search: Search, path: Path) -> None:
         _scatter(axes, search, [p for p in shown if getattr(p, attribute) is not None], attribute)
         axes.set_xlabel(name if name == "instructions" else f"{name}, KiB")
         axes.set_ylabel(search.metric)
+        if search.share:
+            axes.yaxis.set_major_formatter(lambda value, position: f"{value:.1%}")
         axes.grid(alpha=0.3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -181,7 +184,11 @@ def _scatter(axes: Any, search: Search, shown: Sequence[Any], attribute: str) ->
             look = "best"
         colour, radius = _LOOKS[look]
         axes.scatter(
-            getattr(point, attribute) / by, point.quality, s=radius**2 * 2, color=colour, zorder=3
+            getattr(point, attribute) / by,
+            point.quality,
+            s=radius**2 * 2,
+            color=colour,
+            zorder=5 if look == "chosen" else 3,
         )
         if look == "chosen":
             axes.annotate(

@@ -106,9 +106,9 @@ def print_analysis(analysis: Analysis, to: Console) -> None:
     to.print(Text("quantised as a whole: ", STRONG).append(told))
     to.print(Text(f"mixed models computed by {' and '.join(judges)}, the inside by "
                   f"{analysis.debugger.partition(' ')[0]}", SOFT))  # fmt: skip
-    heads = ["#", "operator", "alone", "all but", *(["alone right"] if labelled else []),
-             "RMSE/scale", "SNR dB", "worst channel", "saturated"]  # fmt: skip
-    made = table(sign, *heads, left=("operator",))
+    heads = ["#", "operator", "alone", "all but", *(["right"] if labelled else []),
+             "RMSE", "dB", "worst", "clipped"]  # fmt: skip
+    made = table(sign, *heads, left=("operator",), wrap="operator")
     for x in analysis.layers:
         row = [str(x.layer.index), x.layer.op, f"{x.alone.error:.2e}", f"{x.all_but.error:.2e}"]
         if labelled:
@@ -125,6 +125,14 @@ def print_analysis(analysis: Analysis, to: Console) -> None:
         made.add_row(*map(Text, row))
     to.print(indented(made, above=1))
     worst_first = [f"{x.layer.index} {x.layer.op}" for x in analysis.ranked()[:_WORST_SHOWN]]
+    legend = (
+        "alone, all but: mean squared error against the float model with only this layer "
+        f"quantised, and with only this one in float{'; right: accuracy alone' if labelled else ''}"
+        ". Inside the whole: RMSE in steps of the scale (rounding is 0.29), signal to noise in dB, "
+        "the worst channel and its dB, the share of values beyond the range."
+    )
+    to.print()
+    to.print(Text(legend, SOFT))
     to.print()
     to.print(Text("most harmful first: " + ", ".join(worst_first), SOFT), soft_wrap=True)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from ...report.search import COSTS, Point
 
+# Some instructions or bytes more or less are no reason to take the worse model.
+_AS_CHEAP = 1.01
 _WORDS = {
     "instructions": "instructions",
     "ram_bytes": "bytes of RAM",
@@ -42,32 +44,35 @@ def choose(points: Sequence[Point], cheapest: str, *, higher: bool) -> tuple[int
 
     Args:
         points: See `on_front()`; those hold that may be taken.
-        cheapest: The cost that counts first; the others break ties.
+        cheapest: The cost that counts first. Points within one per cent of the least in it count
+            as equal, and so on with the other costs; then quality and closeness decide.
         higher: Whether more quality is better.
     """
     holding = [p for p in points if p.holds and p.same_as is None]
     if not holding:
         return None, _none_holds(points, higher)
-    order = [cheapest, *(name for name in COSTS if name != cheapest)]
-
-    def rank(p: Point) -> tuple[float, ...]:
-        key = _key(p, higher)
-        return (*(float(getattr(p, name) or 0) for name in order), key[0], p.error or 0.0)
-
-    ranked = sorted(holding, key=rank)
-    best = ranked[0]
-    price = int(getattr(best, cheapest) or 0)
-    reason = (
-        f"{best.name}: of {len(holding)} points that hold it needs the fewest {_WORDS[cheapest]}, "
-        f"{price:,}"
-    )
-    others = [p for p in ranked[1:] if getattr(p, cheapest) == price]
-    if others:
-        reason += f" (as {len(others)} others, which need more otherwise or are less close)"
-    elif len(ranked) > 1:
-        more = int(getattr(ranked[1], cheapest) or 0)
-        reason += f"; the next ({ranked[1].name}) needs {more / price - 1:+.1%}"
+    left = holding
+    for name in (cheapest, *(name for name in COSTS if name != cheapest)):
+        least = min(_cost(p, name) for p in left)
+        left = [p for p in left if _cost(p, name) <= least * _AS_CHEAP]
+    best = min(left, key=lambda p: (_key(p, higher)[0], p.error or 0.0, p.number))
+    among = f"of the {len(holding)} points that hold" if len(holding) > 1 else "alone it holds; at"
+    reason = f"{best.name}: {among}, {_cost(best, cheapest):,} {_WORDS[cheapest]}"
+    if len(holding) > 1:
+        reason += " are the fewest" if len(left) == 1 else (
+            f" are the fewest within 1%, as of {len(left) - 1} more; of those it is the best and "
+            "the closest to the float model"
+        )  # fmt: skip
+    dearer = [p for p in holding if _cost(p, cheapest) > _cost(best, cheapest) * _AS_CHEAP]
+    if dearer:
+        following = min(dearer, key=lambda p: _cost(p, cheapest))
+        more = _cost(following, cheapest) / _cost(best, cheapest) - 1
+        reason += f"; the next cheapest, {following.name}, needs {more:.1%} more"
     return best.number, reason
+
+
+def _cost(point: Point, name: str) -> int:
+    return int(getattr(point, name) or 0)
 
 
 def _none_holds(points: Sequence[Point], higher: bool) -> str:
