@@ -21,6 +21,7 @@ from .checks import expect_shape, fused_limits, positive, runtime_input
 from .convolution import (
     Axis,
     Requantization,
+    ceil_to,
     channel_multipliers,
     check_bias,
     fold,
@@ -150,9 +151,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         "low": p.requant.low,
         "high": p.requant.high,
         "weights": _pack(p, kernel, kept),
-        "requant": p.requant.records(folded)
-        if kernel.isa is Isa.SCALAR
-        else p.requant.fast_records(folded),
+        "requant": _tables(p.requant, kernel, folded),
     }
     return KernelCall(
         layer=node.index,
@@ -173,11 +172,23 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     rows = weights.astype(np.int8).reshape(params.out_c, params.taps)
     if kernel.isa is Isa.SCALAR:
         return Constant("weights", rows.T, align=1)
+    if kernel is MVE_3X3:
+        return helium.tiles(rows)
     quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
     return Constant("weights", quads, align=4)
 
 
+def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) -> Constant:
+    if kernel.isa is Isa.MVE:
+        bias, rows = helium.requantization(requant, folded)
+        return Constant("requant", np.column_stack([bias, rows]))
+    return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
+
+
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
+    if kernel is MVE_3X3:
+        stride = params.w.stride
+        return helium.TILE_COLUMN_BYTES * (stride * ceil_to(params.w.out, 2 * stride) + 2)
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
 
 
@@ -190,6 +201,13 @@ def _3x3(params: Params) -> bool:
     before, after = params.w.padded
     narrow = before <= 1 and after <= 1 and params.w.size >= 2
     return plain and narrow and _by_fours(params)
+
+
+def _tiles(params: Params) -> bool:
+    axes = (params.h, params.w)
+    plain = all(axis.kernel == 3 and axis.dilation == 1 for axis in axes)
+    strides = {axis.stride for axis in axes} in ({1}, {2})
+    return plain and strides and params.in_c == params.out_c and helium.applies(params.requant)
 
 
 def _one_channel(params: Params) -> bool:
@@ -207,11 +225,13 @@ CONV_MVE = Kernel(
 )
 CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
 _CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV_SCALAR)
+MVE_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__mve", Isa.MVE, _tiles)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
     CONV_MVE,
+    MVE_3X3,
     CONV_DSP,
     DSP_3X3,
     DSP,

@@ -17,7 +17,7 @@ from .requantization_16x8 import Requantization16x8
 
 CHANNELS = 4  # that are computed side by side
 PRODUCTS = 16  # of one instruction
-ROW_BYTES = 32  # of the requantisation of CHANNELS
+TILE_COLUMN_BYTES = 64  # of the tiles of a depthwise convolution
 
 
 def applies(requant: Requantization | Requantization16x8) -> bool:
@@ -83,6 +83,17 @@ def weights(matrix: Array, groups: int = 1) -> Constant:
     padded = np.pad(matrix.astype(np.int8), ((0, 0), (0, behind)))
     blocks = by_fours(padded, groups).reshape(groups, -1, padded.shape[1] // PRODUCTS, 16, 4)
     return Constant("weights", blocks.transpose(0, 1, 2, 4, 3), align=8)
+
+
+def tiles(taps: Array) -> Constant:
+    """int8 [channels, column, row] of 4 x 4, then 8 zeros, from [channels, 9].
+
+    The first column and row are zeros, so that loads from up to 5 bytes later are the same weights
+    moved by a column, a row or both.
+    """
+    by_column = taps.astype(np.int8).reshape(-1, 3, 3).transpose(0, 2, 1)
+    padded = np.pad(by_column, ((0, 0), (1, 0), (1, 0)))
+    return Constant("weights", np.pad(padded.reshape(-1), (0, 8)), align=8)
 
 
 def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) -> Constant:
