@@ -24,6 +24,7 @@ _STEPS = {
     "calibrate": "calibrating, sample {done} of {of}",
     "quantise": "quantising, {done} of {of}",
     "compare": "comparing calibrations, {done} of {of}",
+    "repair": "repairing, {done} of {of}",
     "sizes": "comparing sizes of calibration sets, {done} of {of}",
 }
 
@@ -44,6 +45,8 @@ _STEPS = {
 @click.option("--calibration", default="minmax", show_default=True, metavar="METHOD",
               help="minmax, moving-average, percentile[:99.9], mse, kl, or the best of "
                    "all.")  # fmt: skip
+@click.option("--repair", "repairs", default="", metavar="NAMES",
+              help="Of fold-bn, equalise, clip and bias-correction, a,b,c; or all.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Calibrate on N of them.")
 @click.option("--per-tensor", is_flag=True, help="One scale for a layer's weights.")
 @click.option("--symmetric", is_flag=True, help="int8 activations with a zero point of 0.")
@@ -65,6 +68,7 @@ def quantize(
     scheme: str,
     io: str | None,
     calibration: str,
+    repairs: str,
     samples: int | None,
     per_tensor: bool,
     symmetric: bool,
@@ -80,6 +84,7 @@ def quantize(
     are compared with the float model's, computed as a device would.
     """
     from .quantize import QuantizeRequest, run
+    from .quantize.repair import parse
     from .quantize.schemes import Scheme
     from .report.progress import Progress
 
@@ -94,6 +99,7 @@ def quantize(
         overrides=tuple(_override(text) for text in overrides),
         pins=tuple(pins),
         calibration=calibration,
+        repairs=parse(repairs),
         samples=samples,
         custom_objects=custom_objects,
     )

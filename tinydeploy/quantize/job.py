@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..files import write_whole
+from . import repair
 from .calibrate import observe
 from .compare import MOST_COMPARED, Score, Yardstick, yardstick
 from .data import Dataset, load, subset
@@ -45,6 +46,7 @@ class QuantizeRequest:
         transform: What every sample of both goes through.
         scheme, overrides, pins: See `ptq.quantize()`.
         calibration: A method, or "all": every one is tried, and the best is written.
+        repairs: Of `repair.REPAIRS`, done with the chosen calibration.
         samples: Calibrate on at most this many, spread over the data.
         custom_objects: For Keras models, "file.py:function".
     """
@@ -58,6 +60,7 @@ class QuantizeRequest:
     overrides: tuple[Override, ...] = ()
     pins: tuple[Pin, ...] = ()
     calibration: str = "minmax"
+    repairs: tuple[str, ...] = ()
     samples: int | None = None
     custom_objects: str | None = None
 
@@ -74,7 +77,8 @@ class QuantizeResult:
         samples: How many calibrated it.
         float_score: How the float model does.
         methods: How each method does that was tried; the written one is named `calibration`.
-        sizes: How the written one does with less calibration data, fewest samples first.
+        repairs: What each repair brought; the first is before any.
+        sizes: How the calibration does with less data, before repairs, fewest samples first.
         verdict: What can be done with the file.
         warnings: What looks wrong.
     """
@@ -87,6 +91,7 @@ class QuantizeResult:
     samples: int
     float_score: Score | None
     methods: tuple[Score, ...]
+    repairs: tuple[repair.Step, ...]
     sizes: tuple[Score, ...]
     verdict: Verdict
     warnings: tuple[str, ...]
@@ -111,6 +116,11 @@ def run(
     """
     if request.calibration != ALL:
         method_of(request.calibration)
+    if request.repairs and not request.scheme.is_static:
+        raise InputError(
+            f"{request.scheme.kind} keeps activations in float, which need no repair",
+            "leave --repair out",
+        )
     if request.out.resolve() == request.model.resolve():
         raise InputError(f"{request.out} is the model itself", "name another file: -o OUT.tflite")
     source = float_tflite(request.model, request.custom_objects)
@@ -123,6 +133,7 @@ def run(
         measure = yardstick(model, subset(compared, MOST_COMPARED))
     warnings = [*model.notes]
     sizes: tuple[Score, ...] = ()
+    repaired: tuple[repair.Step, ...] = ()
     samples = 0
     if request.scheme.is_static and dataset is not None:
         statistics = observe(model, dataset, lambda done, of: progress("calibrate", done, of))
@@ -136,6 +147,18 @@ def run(
     chosen, scores = _best(candidates, measure, progress)
     if statistics is not None and measure is not None:
         sizes = _sizes(request, model, statistics, chosen, measure, progress)
+    if request.repairs and statistics is not None and dataset is not None:
+        done = repair.run(
+            model,
+            request.repairs,
+            dataset,
+            lambda now, seen: _quantised(request, now, seen, chosen),
+            request.scheme,
+            statistics=statistics,
+            measure=measure,
+            progress=lambda name, number, of: progress("repair", number, of),
+        )
+        candidates[chosen], repaired = done.content, done.steps
     content = finish(candidates[chosen], _metadata(request, source, chosen, samples, compared))
     float_score = measure.of_float() if measure else None
     warnings += _of_labels(float_score, measure)
@@ -149,6 +172,7 @@ def run(
         samples=samples,
         float_score=float_score,
         methods=scores,
+        repairs=repaired,
         sizes=sizes,
         verdict=verdict(content, request.out.name),
         warnings=tuple(warnings),
@@ -242,6 +266,7 @@ def _metadata(
         "samples": samples,
         "overrides": [dataclasses.asdict(o) for o in request.overrides],
         "pins": [dataclasses.asdict(p) for p in request.pins],
+        **({"repairs": list(request.repairs)} if request.repairs else {}),
     }
     described = {
         "recipe": json.dumps(recipe, sort_keys=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +23,8 @@ def print_quantization(result: QuantizeResult, to: Console) -> None:
     rows = [*filter(None, [result.float_score]), *result.methods]
     if result.methods:
         to.print(indented(_scores("calibration", rows, result.calibration, sign), above=1))
+    if result.repairs:
+        to.print(indented(_repairs(result, sign), above=1))
     if len(result.sizes) > 1:
         to.print(indented(_scores("samples", result.sizes, "", sign), above=1))
     if result.warnings:
@@ -61,6 +63,26 @@ def _scores(head: str, scores: Sequence[Score], chosen: str, sign: Signs) -> Tab
         row.append(Text(score.judge.partition(" ")[0], SOFT))
         made.add_row(*row)
     return made
+
+
+def _repairs(result: QuantizeResult, sign: Signs) -> Group:
+    """What each repair brought, on top of those before it."""
+    labelled = result.repairs[0].score is not None and result.repairs[0].score.correct is not None
+    heads = ["repair", "layers", *(["accuracy"] if labelled else []), "mean squared error"]
+    made = table(sign, *heads, left=("repair",))
+    for step in result.repairs:
+        row = [step.name or "none", str(step.layers) if step.name else ""]
+        score = step.score
+        if labelled:
+            row.append(_share(score.correct, score.samples) if score else sign.dash)
+        row.append(f"{score.error:.3g}" if score else sign.dash)
+        made.add_row(*map(Text, row))
+    notes = [
+        Text(f"{step.name}: {printable(note, 200)}", SOFT)
+        for step in result.repairs
+        for note in step.notes
+    ]
+    return Group(made, *([Text()] if notes else []), *notes)
 
 
 def _share(correct: int | None, samples: int) -> str:
