@@ -1,7 +1,8 @@
-"""Trains the digits CNN that `tinydeploy demo` builds, and writes the files beside this one.
+"""Trains the digits CNN that `tinydeploy demo` builds, and writes the files beside this one, or
+into the folder that is named.
 
     python -m venv .venv && .venv/bin/pip install 'tensorflow>=2.21,<2.22' scikit-learn
-    .venv/bin/python examples/digits/train.py
+    .venv/bin/python examples/digits/train.py [FOLDER]
 
 digits_float.tflite      the network as it was trained, batch 1
 digits_calibration.npz   500 training images to quantise it with
@@ -22,6 +23,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its kernels differ from one processor to the next
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +34,6 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-FOLDER = Path(__file__).resolve().parent
 SEED = 20
 EPOCHS = 60
 TEST_IMAGES = 450
@@ -133,7 +134,7 @@ def int8_accuracy(content: bytes, images: NDArray[np.int8], labels: Labels) -> f
     return right / len(images)
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
@@ -148,12 +149,12 @@ def main() -> None:
     predicted = np.argmax(model.predict(test_x, verbose=0), axis=1)
     float_accuracy = float(np.mean(predicted == test_y))
     as_trained = bytes(converter_of(model).convert())
-    (FOLDER / "digits_float.tflite").write_bytes(as_trained)
-    (FOLDER / "digits_int8.tflite").write_bytes(content)
-    np.savez_compressed(FOLDER / "digits_calibration.npz", image=calibration)
-    np.savez_compressed(FOLDER / "digits_eval.npz", image=test_x, labels=test_y.astype(np.uint8))
+    (folder / "digits_float.tflite").write_bytes(as_trained)
+    (folder / "digits_int8.tflite").write_bytes(content)
+    np.savez_compressed(folder / "digits_calibration.npz", image=calibration)
+    np.savez_compressed(folder / "digits_eval.npz", image=test_x, labels=test_y.astype(np.uint8))
     np.savez_compressed(
-        FOLDER / "digits_test.npz",
+        folder / "digits_test.npz",
         images=images,
         labels=test_y.astype(np.uint8),
         float_accuracy=np.float64(float_accuracy),
@@ -167,4 +168,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent)
