@@ -264,14 +264,15 @@ def doctor(as_json: bool) -> None:
 @main.command()
 @click.option("--board", default="nucleo_l4r5zi", show_default=True)
 @click.option("--out", type=_FILE, metavar="DIR", help="Default: build/digits_int8-BOARD.")
+@click.option("--train", is_flag=True, help="Train the network first; needs TensorFlow.")
 @_json
-def demo(board: str, out: Path | None, as_json: bool) -> None:
+def demo(board: str, out: Path | None, train: bool, as_json: bool) -> None:
     """Quantise, build, run and prove a small model that reads handwritten digits."""
     from . import demo as shipped
     from . import pipeline
 
     with _progress(as_json) as status:
-        start = shipped.start(board, out, status.line)
+        start = shipped.start(board, out, train, status.line)
         publish = _publish(start.request, None, None, as_json)
         built, report = shipped.run(start, publish, status.line, status.count)
     if not as_json:
