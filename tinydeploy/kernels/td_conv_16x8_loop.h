@@ -2,8 +2,6 @@
 #ifndef TD_CONV_16X8_LOOP_H
 #define TD_CONV_16X8_LOOP_H
 
-#include <string.h>
-
 #include "td_conv_16x8.h"
 
 /* The outputs of one group of a pixel.
@@ -62,7 +60,7 @@ static inline void td_conv_16x8_all(const td_conv_16x8 *p, const int16_t *in, in
         for (int32_t g = 0; g < p->groups; ++g, out += filters) {
           const int16_t *from = td_patch_16x8(p, in + g * depth, y, x, column);
           if (from != column && patch < packed) {
-            memcpy(column, from, (uint32_t)patch * sizeof *from);
+            __builtin_memcpy(column, from, (uint32_t)patch * sizeof *from);
             from = column;
           }
           channels(p, from, packed, p->weights + g * weights, g * filters, out);
