@@ -251,6 +251,41 @@ def test_unary_operators(op: str) -> None:
     assert floats.largest_error(content, made, data) < 0.03
 
 
+BINARY = ["ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "CONCATENATION", "SQUARED_DIFFERENCE"]
+
+
+@pytest.mark.parametrize("op", BINARY)
+@pytest.mark.parametrize("kind", ["int8", "int16x8"])
+def test_binary_operators(op: str, kind: str) -> None:
+    if (op, kind) == ("SQUARED_DIFFERENCE", "int16x8"):
+        pytest.skip("the quantiser has it for int8 only")
+    tensors = [floats.tensor(name, 1, 4, 4, 8) for name in "ab"]
+    tensors.append(floats.tensor("y", 1, 4, 4, 16 if op == "CONCATENATION" else 8))
+    content = floats.network(tensors, [(op, ["a", "b"], "y")], ["a", "b"], ["y"])
+    data = from_arrays({"a": floats.noise(16, 4, 4, 8), "b": floats.noise(16, 4, 4, 8, seed=1) * 2})
+    made = floats.quantized(content, data, Scheme(kind))  # type: ignore[arg-type]
+    assert "float32" not in {t.dtype.value for t in bare_graph(made, op).tensors}
+    assert floats.largest_error(content, made, data) < (0.03 if kind == "int8" else 3e-4)
+
+
+@pytest.mark.parametrize("op", ["RELU", "LOGISTIC", "TANH", "SOFTMAX", "LEAKY_RELU"])
+def test_unary_operators_of_16_bits(op: str) -> None:
+    content = floats.unary(op)
+    data = from_arrays(floats.noise(16, 4, 4, 8) * 3)
+    made = floats.quantized(content, data, Scheme("int16x8"))
+    if verdict(made, op).engine:
+        assert floats.largest_error(content, made, data) < 2e-3
+
+
+def test_a_constant_operand() -> None:
+    tensors = [floats.tensor("x", 1, 4), floats.weights("c", floats.noise(4) * 5)]
+    tensors.append(floats.tensor("y", 1, 4))
+    content = floats.network(tensors, [("MUL", ["x", "c"], "y")], ["x"], ["y"])
+    data = from_arrays(floats.noise(16, 4))
+    made = floats.quantized(content, data)
+    assert floats.largest_error(content, made, data) < 0.03
+
+
 def branches(factor: float) -> bytes:
     """x -> two convolutions of different ranges -> their concatenation."""
     tensors = [

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..graph import Array
 from .calibrate import model_inputs
-from .data import Dataset
+from .data import Dataset, subset
 from .floatmodel import FloatModel
-from .judge import open_judge
+from .judge import Judge, open_judge
 from .metrics import guesses
 
 # So that a comparison of many candidates stays a matter of seconds.
@@ -50,29 +50,36 @@ class Yardstick:
     """The float model's answers, which candidates are measured against.
 
     Attributes:
-        inputs: Of each sample, as the float model takes them.
+        model: The float model.
+        dataset: Gone through again for each candidate: it may not fit the memory.
         answers: [N, values], of its first output.
         labels: [N]; None where there are none.
         classes: Whether the answers are classes.
     """
 
-    inputs: tuple[tuple[Array, ...], ...]
+    model: FloatModel
+    dataset: Dataset
     answers: Array
     labels: Array | None
     classes: bool
 
+    @property
+    def inputs(self) -> Iterator[tuple[Array, ...]]:
+        """The samples as the float model takes them, one at a time, from the first."""
+        return model_inputs(self.model, self.dataset)
+
     def score(self, name: str, content: bytes) -> Score:
         """How the `.tflite` file does, computed as a device would."""
         judge = open_judge(content, name)
-        return self._scored(name, judge.name, _answers(judge.answer, self.inputs))
+        return self._scored(name, judge.name, _answers(judge, self.model, self.dataset))
 
     def part(self, count: int) -> Yardstick:
         """The same on at most `count` samples, spread over all of them."""
-        of = len(self.inputs)
+        of = len(self.answers)
         chosen = [i * of // count for i in range(count)] if count < of else list(range(of))
         labels = None if self.labels is None else self.labels[chosen]
-        inputs = tuple(self.inputs[i] for i in chosen)
-        return Yardstick(inputs, self.answers[chosen], labels, self.classes)
+        part = subset(self.dataset, count)  # the same samples
+        return Yardstick(self.model, part, self.answers[chosen], labels, self.classes)
 
     def of_float(self, name: str = "float") -> Score:
         return self._scored(name, "LiteRT", self.answers)
@@ -89,10 +96,8 @@ class Yardstick:
 
 
 def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
-    """Runs the float model over a dataset, which is kept: give a `subset()` of a large one."""
-    judge = open_judge(model.content, model.label)
-    inputs = tuple(model_inputs(model, dataset))
-    answers = _answers(judge.answer, inputs)
+    """Runs the float model over a dataset."""
+    answers = _answers(open_judge(model.content, model.label), model, dataset)
     labels = _class_labels(dataset)
     output = model.tensors[model.outputs[0]]
     last = model.producer(output.name)
@@ -100,7 +105,7 @@ def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
     classes = answers.shape[1] > 1 or ends_in_classes
     # More columns than labels could mean: a picture or a signal comes out.
     classes = classes and (labels is not None or ends_in_classes)
-    return Yardstick(inputs, answers, labels if classes else None, classes)
+    return Yardstick(model, dataset, answers, labels if classes else None, classes)
 
 
 def _class_labels(dataset: Dataset) -> Array | None:
@@ -113,8 +118,6 @@ def _class_labels(dataset: Dataset) -> Array | None:
     return labels.astype(np.int64) if whole else None
 
 
-def _answers(
-    answer: Callable[[Sequence[Array]], tuple[Array, ...]],
-    inputs: Sequence[tuple[Array, ...]],
-) -> Array:
-    return np.stack([answer(values)[0].reshape(-1) for values in inputs])
+def _answers(judge: Judge, model: FloatModel, dataset: Dataset) -> Array:
+    """[N, values], of the first output."""
+    return np.stack([judge.answer(v)[0].reshape(-1) for v in model_inputs(model, dataset)])
