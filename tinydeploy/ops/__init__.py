@@ -27,6 +27,7 @@ from . import (
     softmax,
     sub,
     tanh,
+    transpose,
 )
 from .base import Operator
 
@@ -52,6 +53,7 @@ _MODULES = (
     softmax,
     sub,
     tanh,
+    transpose,
 )
 
 OPERATORS: Mapping[str, Operator] = {m.NAME: cast(Operator, m) for m in _MODULES}
