@@ -8,7 +8,7 @@ lacks one LiteRT does. The table says which.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -149,7 +149,7 @@ def analyse(
 
 
 def debug(
-    model: FloatModel, content: bytes, inputs: Sequence[tuple[Array, ...]]
+    model: FloatModel, content: bytes, inputs: Iterable[tuple[Array, ...]]
 ) -> tuple[str, Mapping[int, Debugged]]:
     """Compares every layer's output of a quantised model with the float model's.
 
