@@ -29,12 +29,12 @@ _TITLES = (("flash", "flash_bytes"), ("RAM", "ram_bytes"), ("instructions", "ins
 def points(search: Search) -> tuple[pictures.Point, ...]:
     """A search's points as pictures have them: those with a quality, each file once.
 
-    A metric of which less is better, or that is no share, is shown as it is.
+    A metric that is no share of one is shown against the float model's, which is 100%.
     """
     return tuple(
         pictures.Point(
             name=p.name,
-            quality=p.quality if search.higher else -p.quality,
+            quality=_shown(search, p.quality),
             flash_bytes=p.flash_bytes,
             ram_bytes=p.ram_bytes,
             instructions=p.instructions,
@@ -46,9 +46,17 @@ def points(search: Search) -> tuple[pictures.Point, ...]:
     )
 
 
+def _shown(search: Search, value: float) -> float:
+    if search.share:
+        return value
+    ratio = (value, search.float_quality)[:: 1 if search.higher else -1]
+    return ratio[0] / ratio[1] if ratio[1] else 0.0
+
+
 def title(search: Search) -> str:
     """What the picture shows."""
-    return f"{printable(search.model)} on {search.board}: {search.metric} against cost"
+    metric = search.metric if search.share else f"float model's {search.metric}, as a share,"
+    return f"{printable(search.model)} on {search.board}: {metric} against cost"
 
 
 def svg(search: Search) -> str:

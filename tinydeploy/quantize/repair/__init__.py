@@ -148,7 +148,7 @@ def run(
 
 def correct(model: FloatModel, content: bytes, dataset: Dataset) -> Change:
     """Bias correction of a quantised file, see `bias_correction.repair()`."""
-    some = subset(dataset, bias_correction.SAMPLES)
+    some = subset(dataset, bias_correction.samples(model))
     return bias_correction.repair(model, content, tuple(model_inputs(model, some)))
 
 

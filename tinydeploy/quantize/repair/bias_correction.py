@@ -11,6 +11,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +27,20 @@ from ..inside import Inside, quantised_operators
 from .base import Change
 from .editing import Editor, Linear
 
-SAMPLES = 64
+# Fewer than these are noise; with more, nothing changes.
+_FEWEST, _MOST = 32, 256
+# Multiply-accumulates of the interpreter, over all layers and samples: half a minute.
+_WORK = 5_000_000_000
 _SAME_PADDING = 0
 _INTEGER_BIASES = {TensorType.INT32: np.int32, TensorType.INT64: np.int64}
+
+
+def samples(model: FloatModel) -> int:
+    """How many to correct a model with: fewer for a large one, which is run once a layer."""
+    editor = Editor(model)
+    layers = editor.linears()
+    macs = sum(editor.weights_of(x).size * math.prod(editor.shape(x.output)[:-1]) for x in layers)
+    return min(_MOST, max(_FEWEST, _WORK // max(1, macs * len(layers))))
 
 
 def repair(
