@@ -11,6 +11,40 @@ static inline int32_t td_conv_2d_patch_bytes(const td_conv_2d *p) {
   return p->kernel_h * p->row_bytes;
 }
 
+#if defined(__ARM_FEATURE_MVE)
+
+static inline int8_t *td_fill(int8_t *to, int32_t value, int32_t count) {
+  int8_t *next = to;
+  __asm__ volatile(
+      "vdup.8 q0, %[value]\n\t"
+      "wlstp.8 lr, %[count], 2f\n"
+      "1:\n\t"
+      "vstrb.8 q0, [%[to]], #16\n\t"
+      "letp lr, 1b\n"
+      "2:\n\t"
+      : [to] "+r"(next)
+      : [value] "r"(value), [count] "r"(count)
+      : "lr", "q0", "memory");
+  return to + count;
+}
+
+static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
+  int8_t *next = to;
+  __asm__ volatile(
+      "wlstp.8 lr, %[count], 2f\n"
+      "1:\n\t"
+      "vldrb.8 q0, [%[from]], #16\n\t"
+      "vstrb.8 q0, [%[to]], #16\n\t"
+      "letp lr, 1b\n"
+      "2:\n\t"
+      : [to] "+r"(next), [from] "+r"(from)
+      : [count] "r"(count)
+      : "lr", "q0", "memory");
+  return to + count;
+}
+
+#else
+
 static inline int8_t *td_fill(int8_t *to, int32_t value, int32_t count) {
   while (count-- > 0) *to++ = (int8_t)value;
   return to;
@@ -28,17 +62,17 @@ static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
   return to;
 }
 
-/* The patch of output pixel (y, x): in place where it is a single row inside the image, else
+#endif
+
+/* The patch at (top, left): in place where it is a single row inside the image, else
  * gathered into `column` with in_zero_point where it lies outside.
  *
  *     image: [in_h, in_w, in_c], from the first channel of the group on.
  *     column: [patch], where to gather; any alignment. What is between its rows is left alone.
  */
-static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, int32_t y, int32_t x,
-                                     int8_t *column) {
+static inline const int8_t *td_patch_at(const td_conv_2d *p, const int8_t *image, int32_t top,
+                                        int32_t left, int8_t *column) {
   const int32_t depth = p->in_c / p->groups;
-  const int32_t top = y * p->stride_h - p->pad_h;
-  const int32_t left = x * p->stride_w - p->pad_w;
   const int32_t right = left + (p->kernel_w - 1) * p->dilation_w + 1;
   const int32_t whole_rows = p->dilation_w == 1 && p->groups == 1;
 
@@ -77,6 +111,12 @@ static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, i
     }
   }
   return column;
+}
+
+/* The patch of output pixel (y, x). */
+static inline const int8_t *td_patch(const td_conv_2d *p, const int8_t *image, int32_t y, int32_t x,
+                                     int8_t *column) {
+  return td_patch_at(p, image, y * p->stride_h - p->pad_h, x * p->stride_w - p->pad_w, column);
 }
 
 #endif

@@ -158,7 +158,7 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     patch = params.h.kernel * _row_bytes(params, kernel)
     if kernel.isa is Isa.MVE:
-        return 2 * helium.padded_bytes(patch)
+        return 2 * helium.padded_bytes(patch) + helium.PRODUCTS
     padded = ceil_to(patch, 4)
     return 4 * padded + 2 * patch if kernel.isa is Isa.SCALAR else 9 * padded
 
@@ -172,6 +172,15 @@ def _tables(
 
 
 def call(
+def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
+    """The kernels take groups and batches one after the other, and so read pixels again."""
+    p = params
+    if p.groups != 1 or p.batches != 1 or kernel.isa is Isa.MVE:
+        return ()
+    steps = by_steps(p.h.out * p.w.out, 2 if kernel.isa is Isa.SCALAR else 4, again=True)
+    return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=True)),)
+
+
     params: Params, node: Node, kernel: Kernel, weights: Array, bias: Array | None
 ) -> KernelCall:
     """The call of a kernel of td_conv_2d.h.
