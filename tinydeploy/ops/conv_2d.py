@@ -172,15 +172,6 @@ def _tables(
 
 
 def call(
-def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
-    """The kernels take groups and batches one after the other, and so read pixels again."""
-    p = params
-    if p.groups != 1 or p.batches != 1 or kernel.isa is Isa.MVE:
-        return ()
-    steps = by_steps(p.h.out * p.w.out, 2 if kernel.isa is Isa.SCALAR else 4, again=True)
-    return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=True)),)
-
-
     params: Params, node: Node, kernel: Kernel, weights: Array, bias: Array | None
 ) -> KernelCall:
     """The call of a kernel of td_conv_2d.h.
