@@ -235,6 +235,23 @@ def test_training_quantised_keeps_what_was_won(sparse: int, clustered: int, trai
             assert max(len(np.unique(channel)) for channel in kernel) <= 8
 
 
+def test_ranges_start_at_what_is_seen(trained: Any) -> None:
+    """A ReLU's range begins at 0, not at TF-MOT's -6, and nothing else changes."""
+    made = qat.quantized(trained, sparse=False, clustered=False)
+    before = {w.name: np.asarray(w) for w in made.weights}
+    assert before["quant_side/post_activation_min:0"] == -6
+    qat.settle(made, _training(made, 0, find_task(trained, DATA, "auto")))
+    after = {w.name: np.asarray(w) for w in made.weights}
+    assert after["quant_side/post_activation_min:0"] == 0
+    images, _ = keraskit.pictures(256, 1)
+    module("tf_keras").backend.clear_session()
+    inner = module("tf_keras").Model(trained.inputs, trained.get_layer("side").output)
+    largest = float(np.asarray(inner(images, training=True)).max())
+    assert 0.5 * largest < after["quant_side/post_activation_max:0"] < 1.1 * largest
+    changed = {n for n in before if not np.array_equal(before[n], after[n])}
+    assert all(name.endswith(("_min:0", "_max:0")) for name in changed)
+
+
 def test_a_layer_that_cannot_be_quantised_is_named(keras2: Any) -> None:
     class Odd(keras2.layers.Layer):  # type: ignore[misc]
         pass

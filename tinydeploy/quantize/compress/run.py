@@ -224,6 +224,7 @@ class _Run:
         callbacks = []
         if step.quantizes:
             model = qat.quantized(model, sparse=sparse, clustered=clustered)
+            qat.settle(model, training)
         elif sparse:
             callbacks = [keeps_zeros(model)]
         return model, distill.run(model, teacher, step, training, callbacks)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import InputError, RequestError
 from ...graph import Array
-from ..data import Dataset, Sample, arranger
+from ..data import Dataset, Sample, arranger, batches, subset
 from ..frameworks import first_line, out_of_memory, tensorflow, tf_keras
 from .recipe import Recipe, Step
 
@@ -206,6 +206,14 @@ def predict(model: Any, data: Dataset, batch_size: int = 64) -> Iterator[tuple[A
         yield from answers()
 
 
+def first_batches(model: Any, training: Training, count: int) -> Iterator[Any]:
+    """Inputs of at most `count` batches spread over the training data, as the model takes them."""
+    arrange = _arranger(model, training.data)
+    spread = subset(training.data, count * training.batch_size)
+    for batch in batches(spread, training.batch_size):
+        yield _stacked(batch, arrange, training.task)[0]
+
+
 def target(sample: Sample, task: Task) -> Array:
     """What the network should answer: float32 of the output's shape."""
     if task.reconstructs:
@@ -306,7 +314,7 @@ def _stream(model: Any, training: Training, refused: list[InputError]) -> Any:
     task = training.task
     rng = np.random.default_rng(training.seed)
 
-    def batches() -> Iterator[Any]:
+    def endless() -> Iterator[Any]:
         while True:
             batch: list[Sample] = []
             for sample in _shuffled(training.data, training.shuffle, rng):
@@ -319,7 +327,7 @@ def _stream(model: Any, training: Training, refused: list[InputError]) -> Any:
 
     def generate() -> Iterator[Any]:
         try:
-            yield from batches()
+            yield from endless()
         except InputError as error:
             refused.append(error)
             raise
