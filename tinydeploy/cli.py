@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -179,7 +180,8 @@ def verify(
         _show_build(built)
         _show_proof(report, layers=layers)
     if report.outcome != "verified":
-        raise pipeline.differs(report)
+        again = "" if layers else shlex.join(["tinydeploy", *sys.argv[1:], "--layers"])
+        raise pipeline.differs(report, again)
 
 
 @main.command()

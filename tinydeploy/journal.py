@@ -6,11 +6,15 @@ the build before, and a later build with the former options would take the new o
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 _MARK = ".building"
+_DIGESTS = ".outputs"
 _RECORD = ".sconsign*"
 
 
@@ -43,6 +47,21 @@ class Journal:
         mark.unlink()
         return True
 
+    def distrust(self) -> None:
+        """Removes outputs that are not what the last build made: SCons takes them as they are."""
+        with suppress(OSError, ValueError, AttributeError):
+            for name, digest in json.loads((self._folder / _DIGESTS).read_bytes()).items():
+                path = self._folder / name
+                if path.is_file() and _digest(path) != digest:
+                    path.unlink()
+
+    def record(self, outputs: Iterable[str]) -> None:
+        """Notes what the outputs hold, for `distrust`."""
+        with suppress(OSError):
+            made = {name: self._folder / name for name in outputs}
+            digests = {name: _digest(path) for name, path in made.items() if path.is_file()}
+            (self._folder / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+
     def changing(self, path: Path) -> None:
         """Notes that an output is about to be made.
 
@@ -70,3 +89,7 @@ class Journal:
                 if not any(r.stat().st_mtime_ns >= since for r in records):
                     return
             mark.unlink()
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -188,9 +188,8 @@ def prove_here(request: BuildRequest) -> None:
         raise differs(report)
 
 
-def differs(report: Report) -> RequestError:
-    """The error of a firmware that does not compute what the model computes."""
-    again = f"tinydeploy verify {report.model.path} --board {report.board} --layers"
+def differs(report: Report, again: str = "") -> RequestError:
+    """The error of a firmware that does not compute what the model computes; `again` shows more."""
     return RequestError(f"{report.model.name} differs from its model on {report.board}", again)
 
 

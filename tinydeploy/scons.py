@@ -118,8 +118,10 @@ def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
     journal = Journal(step.folder)
     if not GetOption("no_exec"):
         atexit.register(_forget_old_report, step.folder)
+        atexit.register(journal.record, (*step.objects, steps.ELF, steps.MAP))
         try:
             journal.recover()
+            journal.distrust()
         except OSError as e:
             raise steps.cannot_write(step.folder, e) from e
     # The name of a record for the whole project is known at the end only.

@@ -129,6 +129,18 @@ def test_a_generated_file_that_was_edited_is_written_again(project: Project) -> 
     assert project.elf() == first
 
 
+@pytest.mark.parametrize("name", ["firmware.elf", "obj/libc.o"])
+def test_an_output_that_was_damaged_is_made_again(project: Project, name: str) -> None:
+    project.build()
+    path, first = project.folder / "out" / name, project.elf()
+    good = path.read_bytes()
+    for bad in (b"", good + b"x"):
+        path.write_bytes(bad)
+        assert project.build()
+        assert (path.read_bytes(), project.elf()) == (good, first)
+    assert project.build() == []
+
+
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
 def test_two_folders_have_the_same_bytes(tmp_path: Path, toolchain: str) -> None:
     require(toolchain)
