@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from unittest import mock
 
@@ -136,25 +136,42 @@ def variants_of(cases: Iterable[Case], isas: Sequence[Isa]) -> tuple[Variant, ..
 
 def _spread(plan: Plan, *, in_place: bool) -> Plan:
     """The plan of one call with gaps between its tensors, for the sanitizer to watch."""
-    places: dict[int, int] = {}
     end = _GAP_BYTES
 
-    def put(offset: int, size: int, *, shared: bool) -> int:
+    def put(size: int) -> int:
         nonlocal end
-        if shared and offset in places:
-            return places[offset]
         start, end = end, (end + size + _GAP_BYTES + 7) // 8 * 8
-        return places.setdefault(offset, start) if shared else start
+        return start
 
-    def move(place: Placement, *, shared: bool) -> Placement:
-        return replace(place, offset=put(place.offset, place.bytes, shared=shared))
-
+    moved: dict[int, Placement] = {}
     outputs = set(plan.graph.outputs)
-    # The larger of two that share a place comes first and decides the room.
-    order = sorted(plan.placements, key=lambda t: -plan.placements[t].bytes)
-    moved = {t: move(plan.placements[t], shared=in_place or t not in outputs) for t in order}
-    scratch = tuple(None if s is None else move(s, shared=False) for s in plan.scratch)
+    # What shares bytes keeps doing so, as one block of all of it.
+    for block in _blocks(plan.placements):
+        begin = min(plan.placements[t].offset for t in block)
+        size = max(plan.placements[t].offset + plan.placements[t].bytes for t in block) - begin
+        start = put(size)
+        for t in block:
+            place = plan.placements[t]
+            apart = not in_place and t in outputs and len(block) > 1
+            offset = put(place.bytes) if apart else start + place.offset - begin
+            moved[t] = replace(place, offset=offset)
+    scratch = tuple(
+        None if place is None else replace(place, offset=put(place.bytes)) for place in plan.scratch
+    )
     return replace(plan, placements=moved, scratch=scratch, arena_bytes=end)
+
+
+def _blocks(placements: Mapping[int, Placement]) -> list[list[int]]:
+    """Tensors in groups of common bytes."""
+    blocks: list[list[int]] = []
+    end = -1
+    for t in sorted(placements, key=lambda t: placements[t].offset):
+        if placements[t].offset < end:
+            blocks[-1].append(t)
+        else:
+            blocks.append([t])
+        end = max(end, placements[t].offset + placements[t].bytes)
+    return blocks
 
 
 def source_of(variants: Sequence[Variant]) -> str:

@@ -13,6 +13,17 @@ buffers = st.lists(
 )
 
 
+def trailing(items: list[Buffer], distances: list[int]) -> dict[tuple[int, int], int]:
+    """As many pairs of an input and the output that follows it as there are distances."""
+    pairs = [
+        (i, j)
+        for i, a in enumerate(items)
+        for j, b in enumerate(items)
+        if i != j and a.last == b.first and a.first < b.first and b.first < b.last
+    ]
+    return dict(zip(pairs, distances, strict=False))
+
+
 def peak(items: list[Buffer], offsets: tuple[int, ...]) -> int:
     return max((o + b.size for o, b in zip(offsets, items, strict=True)), default=0)
 
@@ -28,6 +39,29 @@ def test_living_buffers_never_overlap(items: list[Buffer]) -> None:
             if a.overlaps(b):
                 assert offsets[i] >= offsets[j] + b.bytes or offsets[j] >= offsets[i] + a.bytes
     assert peak(items, offsets) >= lower_bound(items)
+
+
+@given(buffers, st.lists(st.integers(0, 6000), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_outputs_lie_over_inputs_from_their_distance_on(
+    items: list[Buffer], distances: list[int]
+) -> None:
+    trails = trailing(items, distances)
+    offsets = place(items, trails)
+    for i, a in enumerate(items):
+        for j, b in enumerate(items):
+            if i == j or not a.overlaps(b) or (j, i) in trails:  # seen as (i, j)
+                continue
+            apart = offsets[i] >= offsets[j] + b.bytes or offsets[j] >= offsets[i] + a.bytes
+            assert apart or offsets[i] - offsets[j] >= trails.get((i, j), 10**9)
+    assert peak(items, offsets) >= lower_bound(items, trails)
+
+
+def test_a_chain_that_trails_needs_little_more_than_one() -> None:
+    chain = [Buffer(8000, i - 1, i) for i in range(9)]
+    distances = {(i, i + 1): 448 if i % 2 else 0 for i in range(8)}
+    assert lower_bound(chain, distances) == 8448
+    assert peak(chain, place(chain, distances)) == 8000 + 4 * 448
 
 
 def test_a_chain_reaches_the_lower_bound() -> None:

@@ -13,7 +13,8 @@
  * Arguments of every kernel:
  *     p: all sizes at least 1 (pads at least 0); in_c divides out_c; -128 <= low <= high <= 127.
  *     in: int8 [batches, in_h, in_w, in_c], any alignment.
- *     out: int8 [batches, out_h, out_w, out_c], any alignment, must not overlap `in`.
+ *     out: int8 [batches, out_h, out_w, out_c], any alignment; over `in` only as the planner
+ *         allows it (ops/trailing.py): pixels are read and written from the first to the last.
  *     scratch: as each kernel says, 8-byte aligned.
  * `taps` is kernel_h * kernel_w.
  */

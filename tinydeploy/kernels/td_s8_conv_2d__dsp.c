@@ -20,13 +20,11 @@ typedef struct {
   uint32_t *spread;         /* [quads, 2, 4] */
 } td_slice;
 
-/* The patch of a pixel, 4 * quads bytes of it. */
+/* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
-  const int32_t exact = p->kernel_w * (p->in_c / p->groups);
   const int8_t *from = td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
-  if (from == s->column || exact == 4 * s->quads) return from;
-  td_copy(s->column, from, exact);
+  if (from != s->column) td_copy(s->column, from, p->kernel_w * (p->in_c / p->groups));
   return s->column;
 }
 

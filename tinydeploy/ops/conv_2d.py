@@ -29,6 +29,7 @@ from .convolution import (
     parse_requantization,
 )
 from .requantization_16x8 import Requantization16x8
+from .trailing import by_steps, distance_bytes
 
 NAME = "CONV_2D"
 
@@ -171,6 +172,15 @@ def _tables(
     return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
 
 
+def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
+    """The kernels take groups and batches one after the other, and so read pixels again."""
+    p = params
+    if p.groups != 1 or p.batches != 1 or kernel.isa is Isa.MVE:
+        return ()
+    steps = by_steps(p.h.out * p.w.out, 2 if kernel.isa is Isa.SCALAR else 4, again=True)
+    return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=True)),)
+
+
 def call(
     params: Params, node: Node, kernel: Kernel, weights: Array, bias: Array | None
 ) -> KernelCall:
@@ -219,6 +229,7 @@ def call(
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
+        trails=_trails(p, kernel),
     )
 
 

@@ -126,7 +126,7 @@ class Requantization:
 
         `doubled` is twice the multiplier, modulo 2^32, and `right` the shift to the right.
         The weights of fixed channels are 0, so `folded` is all that comes: it is then what the
-        output is above its zero point, scaled by 1.
+        output is above its zero point, divided by 4 again.
         """
         value = self.apply(np.array(self.lowest)).astype(np.int64) - self.out_zero_point
         doubled = 2 * np.array(self.multipliers, np.int64)

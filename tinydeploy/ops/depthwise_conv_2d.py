@@ -29,6 +29,7 @@ from .convolution import (
     parse_requantization,
 )
 from .requantization_16x8 import Requantization16x8
+from .trailing import by_steps, distance_bytes
 
 NAME = "DEPTHWISE_CONV_2D"
 
@@ -164,6 +165,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
+        trails=_trails(p, kernel),
     )
 
 
@@ -190,6 +192,15 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
         stride = params.w.stride
         return helium.TILE_COLUMN_BYTES * (stride * ceil_to(params.w.out, 2 * stride) + 2)
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
+
+
+def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
+    """A window is read anew for every four channels that are written."""
+    p = params
+    if p.batches != 1 or kernel.isa is Isa.MVE:
+        return ()
+    steps = by_steps(p.h.out * p.w.out, 1, again=False)
+    return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=False)),)
 
 
 def _by_fours(params: Params) -> bool:

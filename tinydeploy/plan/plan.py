@@ -100,6 +100,9 @@ class KernelCall:
         scratch_bytes: Working memory that lives during the call only; 8-byte aligned.
         macs: Multiply-accumulates, 0 for operators that have none.
         in_place: Pairs (position in `inputs`, position in `outputs`) that may be the same memory.
+        trails: Triples (position in `inputs`, position in `outputs`, bytes): the output may lie
+            over the input if it starts at least so many bytes below it, because the kernel has
+            read what it writes over.
         variadic: The inputs are passed as one `const void *const *`.
     """
 
@@ -114,6 +117,7 @@ class KernelCall:
     scratch_bytes: int = 0
     macs: int = 0
     in_place: tuple[tuple[int, int], ...] = ()
+    trails: tuple[tuple[int, int, int], ...] = ()
     variadic: bool = False
 
 
@@ -144,7 +148,8 @@ class Plan:
             aliases (RESHAPE, in-place) have equal offsets.
         scratch: One a call; None where a call needs none.
         arena_bytes: Size of the arena, activations and scratch together.
-        lower_bound_bytes: The largest live set: no placement can be smaller.
+        lower_bound_bytes: The largest live set, outputs over inputs where they may lie so: no
+            placement can be smaller.
     """
 
     graph: Graph

@@ -23,7 +23,8 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     buffers = [Buffer(graph.tensors[t].bytes, *lifetimes[t]) for t in tensors]
     with_scratch = [i for i, call in enumerate(calls) if call.scratch_bytes]
     buffers += [Buffer(calls[i].scratch_bytes, i, i) for i in with_scratch]
-    offsets = place(buffers)
+    trails = _trails(calls, owner, tensors, buffers)
+    offsets = place(buffers, trails)
 
     def placement(position: int) -> Placement:
         b = buffers[position]
@@ -38,7 +39,7 @@ def make_plan(graph: Graph, target: Target) -> Plan:
         placements={tensor: by_owner[o] for tensor, o in owner.items()},
         scratch=tuple(scratch.get(i) for i in range(len(calls))),
         arena_bytes=max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0),
-        lower_bound_bytes=lower_bound(buffers),
+        lower_bound_bytes=lower_bound(buffers, trails),
     )
 
 
@@ -72,6 +73,26 @@ def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]
                 last_read[before] = last_read.get(after, position)
                 break
     return owner
+
+
+def _trails(
+    calls: tuple[KernelCall, ...],
+    owner: dict[int, int],
+    tensors: list[int],
+    buffers: list[Buffer],
+) -> dict[tuple[int, int], int]:
+    """Which buffers may overlap, as `memory.Trails`: inputs that nobody reads afterwards."""
+    position_of = {tensor: i for i, tensor in enumerate(tensors)}
+    found: dict[tuple[int, int], int] = {}
+    for position, call in enumerate(calls):
+        for source, sink, distance in call.trails:
+            before = position_of[owner[call.inputs[source]]]
+            after = position_of[owner[call.outputs[sink]]]
+            reads = sum(position_of[owner[t]] == before for t in call.inputs)
+            ends = buffers[before].last == position == buffers[after].first
+            if before != after and reads == 1 and ends:
+                found[before, after] = distance
+    return found
 
 
 def _lifetimes(
