@@ -15,7 +15,8 @@ def cases(draw: st.DrawFn) -> Case:
     padding, h, w = draw(windows(filters=(8,)) if long else windows(dilations=(1, 1, 2, 3)))
     groups = 1 if long else draw(st.sampled_from((1, 1, 1, 2, 3)))
     batches = draw(st.integers(1, 2))
-    depth = draw(st.integers(1, 9 if groups == 1 else 3))
+    few = st.integers(1, 9 if groups == 1 else 3)
+    depth = draw(st.one_of(few, few, few, st.sampled_from((16, 35))))
     filters = draw(st.integers(1, 10 if groups == 1 else 3)) * groups
     shapes = (
         (batches, h.size, w.size, depth * groups),

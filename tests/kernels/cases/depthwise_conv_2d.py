@@ -19,7 +19,9 @@ def cases(draw: st.DrawFn) -> Case:
         types = st.just(INT16)
     elif kind == "own":  # what has kernels of its own
         padding, h, w = draw(windows(filters=(3,)))
-        channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1), (1, 5), (1, 8))))
+        channels, multiplier = draw(
+            st.sampled_from(((4, 1), (8, 1), (12, 1), (20, 1), (35, 1), (1, 5), (1, 8)))
+        )
         types = st.just(INT8)
     else:
         padding, h, w = draw(windows(dilations=(1, 1, 2, 3)))
