@@ -58,6 +58,8 @@ _STEPS = {
               help="Of layers by number, name or operator: int8, int16, float, per-tensor, "
                    "per-channel, symmetric, asymmetric; several with +.")  # fmt: skip
 @click.option("--custom-objects", metavar="FILE.py:FUNCTION", help="A Keras model's own classes.")
+@click.option("--input-shape", metavar="[NAME=]1,3,32,32",
+              help="Of ONNX and PyTorch models that leave it open.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def quantize(
     model: Path,
@@ -76,9 +78,11 @@ def quantize(
     scales: Sequence[str],
     overrides: Sequence[str],
     custom_objects: str | None,
+    input_shape: str | None,
     as_json: bool,
 ) -> None:
-    """Quantise MODEL, a float .tflite or a Keras model, for a microcontroller.
+    """Quantise MODEL for a microcontroller: a float .tflite, a Keras or an ONNX model, a PyTorch
+    .pt2, or file.py:function, which returns a PyTorch module.
 
     The ranges of its activations come from the samples in --data. The answers of what comes out
     are compared with the float model's, computed as a device would.
@@ -102,6 +106,7 @@ def quantize(
         repairs=parse(repairs),
         samples=samples,
         custom_objects=custom_objects,
+        input_shape=input_shape,
     )
     with Progress(silent=as_json) as status:
         result = run(

@@ -194,7 +194,9 @@ def arranger(
                 raise InputError(
                     f"a sample of {dataset.names[place]!r:.60} is {list(value.shape)}, "
                     f"the model's input {name!r:.60} is {list(shape)}",
-                    "samples are given without the batch dimension; see --transform",
+                    "--transform channels-last"
+                    if core(np.moveaxis(value, 0, -1).shape) == core(shape)
+                    else "samples are given without the batch dimension; see --transform",
                 )
             arranged.append(value.reshape(shape))
         return tuple(arranged)

@@ -23,7 +23,7 @@ from .floatmodel import FloatModel, prepare
 from .ptq import quantize
 from .ranges import Pin
 from .schemes import INT8, Override, Scheme, layer_schemes, tensor_bits
-from .sources import float_tflite
+from .sources import read_source
 from .statistics import METHODS, Statistics, method_of
 from .suspicions import suspicions
 
@@ -39,7 +39,7 @@ class QuantizeRequest:
     """What to quantise, and how.
 
     Attributes:
-        model: A `.tflite` file of float32, or a Keras model.
+        model: A `.tflite` file of float32, or what `sources.read_source()` makes one of.
         out: The `.tflite` file to write.
         data: Calibration data, see `data.load()`; not needed for dynamic range and float16.
         evaluation: Data to compare on, with labels or without; None takes some of `data`.
@@ -49,6 +49,7 @@ class QuantizeRequest:
         repairs: Of `repair.REPAIRS`, done with the chosen calibration.
         samples: Calibrate on at most this many, spread over the data.
         custom_objects: For Keras models, "file.py:function".
+        input_shape: For ONNX and PyTorch models, see `imports.parse_shapes()`.
     """
 
     model: Path
@@ -63,6 +64,7 @@ class QuantizeRequest:
     repairs: tuple[str, ...] = ()
     samples: int | None = None
     custom_objects: str | None = None
+    input_shape: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def run(
         )
     if request.out.resolve() == request.model.resolve():
         raise InputError(f"{request.out} is the model itself", "name another file: -o OUT.tflite")
-    source = float_tflite(request.model, request.custom_objects)
+    imported = read_source(request.model, request.custom_objects, request.input_shape)
+    source = imported.content
     model = prepare(source, request.model.name)
     layer_schemes(model, request.scheme, request.overrides)
     dataset = _calibration_data(request)
@@ -131,7 +134,7 @@ def run(
     measure = None
     if (compared := judged or dataset) is not None:
         measure = yardstick(model, subset(compared, MOST_COMPARED))
-    warnings = [*model.notes]
+    warnings = [*imported.notes, *model.notes]
     sizes: tuple[Score, ...] = ()
     repaired: tuple[repair.Step, ...] = ()
     samples = 0

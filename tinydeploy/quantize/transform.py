@@ -218,6 +218,10 @@ def _reshape(clip: Clip, shape: str) -> Array:
     return clip.value.reshape(wanted)
 
 
+def _channels_last(clip: Clip) -> Array:
+    return np.moveaxis(clip.value, 0, -1)
+
+
 def _float(clip: Clip) -> Array:
     return clip.value.astype(np.float32)
 
@@ -281,6 +285,7 @@ STEPS: Mapping[str, Callable[..., Array]] = {
     "subtract": _subtract,
     "divide": _divide,
     "reshape": _reshape,
+    "channels-last": _channels_last,
     "float": _float,
     "rate": _rate,
     "length": _length,
@@ -289,7 +294,8 @@ STEPS: Mapping[str, Callable[..., Array]] = {
 }
 _ONE_NUMBER = frozenset({"scale", "subtract", "divide"})
 _COUNTS = dict.fromkeys(STEPS, (1, 1)) | {
-    "gray": (0, 0), "rgb": (0, 0), "float": (0, 0), "frames": (2, 2), "log-mel": (3, 3),
+    "gray": (0, 0), "rgb": (0, 0), "float": (0, 0), "channels-last": (0, 0), "frames": (2, 2),
+    "log-mel": (3, 3),
 }  # fmt: skip
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "resize": _size,
@@ -308,6 +314,7 @@ _USE = {
     "subtract": "subtract=0.5, or one a channel: subtract=0.485;0.456;0.406",
     "divide": "divide=0.5, or one a channel: divide=0.229;0.224;0.225",
     "reshape": "reshape=49x10x1",
+    "channels-last": "channels-last",
     "float": "float",
     "rate": "rate=16000",
     "length": "length=16000",
