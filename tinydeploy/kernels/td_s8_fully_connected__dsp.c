@@ -1,26 +1,31 @@
 #include "td_fully_connected.h"
 #include "td_simd.h"
 
-/* acc[i] += the inner product of 4 * quads int8 with row i of `weights`: [quads, 4 rows, 4]. */
+/* Of two channels a and b: what a word adds up to is `both` = a + 256 b, and its lower bytes `a`.
+ */
+typedef struct {
+  int32_t a, both;
+} pair;
+
+/* Adds the products of 4 * quads int8 with four channels. weights: [quads, 2, 2] words. */
 static inline const int8_t *dot_1x4(const int8_t *from, const int8_t *weights, int32_t quads,
-                                    int32_t *acc) {
+                                    pair *first, pair *second) {
 #ifdef TD_HAS_DSP
   /* A compiler makes four loads of one. */
-#define ROW(acc, w)                    \
-  "sxtb16 %[t], " w                    \
-  "\n\t"                               \
-  "sxtb16 " w ", " w                   \
-  ", ror #8\n\t"                       \
-  "smlad " acc ", %[t], %[even], " acc \
-  "\n\t"                               \
-  "smlad " acc ", " w ", %[odd], " acc "\n\t"
-#define QUAD                                                                                \
-  "ldmia %[weights]!, {r2, r3, r4, r5}\n\t"                                                 \
-  "ldr %[odd], [%[from]], #4\n\t"                                                           \
-  "sxtb16 %[even], %[odd]\n\t"                                                              \
-  "sxtb16 %[odd], %[odd], ror #8\n\t" ROW("%[a]", "r2") ROW("%[b]", "r3") ROW("%[c]", "r4") \
-      ROW("%[d]", "r5")
-  uint32_t even, odd, t;
+#define WORD(w, x, a, both)             \
+  "smlad " both ", " w ", " x ", " both \
+  "\n\t"                                \
+  "sxtb16 " w ", " w                    \
+  "\n\t"                                \
+  "smlad " a ", " w ", " x ", " a "\n\t"
+#define QUAD                                                                       \
+  "ldmia %[weights]!, {r2, r3, r4, r5}\n\t"                                        \
+  "ldr %[odd], [%[from]], #4\n\t"                                                  \
+  "sxtb16 %[even], %[odd]\n\t"                                                     \
+  "sxtb16 %[odd], %[odd], ror #8\n\t" WORD("r2", "%[even]", "%[a]", "%[ab]")       \
+      WORD("r3", "%[odd]", "%[a]", "%[ab]") WORD("r4", "%[even]", "%[c]", "%[cd]") \
+          WORD("r5", "%[odd]", "%[c]", "%[cd]")
+  uint32_t even, odd;
   __asm__ volatile(
       "lsrs %[quads], %[quads], #1\n\t"
       "bcc 1f\n\t" QUAD
@@ -30,24 +35,29 @@ static inline const int8_t *dot_1x4(const int8_t *from, const int8_t *weights, i
       "subs %[quads], %[quads], #1\n\t"
       "bne 2b\n"
       "3:\n"
-      : [a] "+r"(acc[0]), [b] "+r"(acc[1]), [c] "+r"(acc[2]), [d] "+r"(acc[3]), [from] "+r"(from),
-        [weights] "+r"(weights), [quads] "+r"(quads), [t] "=&r"(t), [even] "=&r"(even),
+      : [a] "+r"(first->a), [ab] "+r"(first->both), [c] "+r"(second->a), [cd] "+r"(second->both),
+        [from] "+r"(from), [weights] "+r"(weights), [quads] "+r"(quads), [even] "=&r"(even),
         [odd] "=&r"(odd)
       :
       : "r2", "r3", "r4", "r5", "cc", "memory");
 #undef QUAD
-#undef ROW
+#undef WORD
 #else
   for (int32_t i = 0; i < quads; ++i, from += 4) {
-    const uint32_t x = td_load4(from);
+    const uint32_t x[2] = {td_even_bytes(td_load4(from)), td_odd_bytes(td_load4(from))};
     for (int32_t j = 0; j < 4; ++j, weights += 4) {
       const uint32_t w = td_load4(weights);
-      acc[j] = td_dot2(td_even_bytes(x), td_even_bytes(w), acc[j]);
-      acc[j] = td_dot2(td_odd_bytes(x), td_odd_bytes(w), acc[j]);
+      pair *to = j < 2 ? first : second;
+      to->both = td_dot2(w, x[j % 2], to->both);
+      to->a = td_dot2(td_even_bytes(w), x[j % 2], to->a);
     }
   }
 #endif
   return weights;
+}
+
+static inline int32_t upper(pair sums) {
+  return (int32_t)((uint32_t)sums.both - (uint32_t)sums.a) >> 8;
 }
 
 static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
@@ -57,21 +67,16 @@ static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
   const int8_t *weights = p->weights;
   int8_t last[4] = {0};
   for (int32_t i = 0; i < tail; ++i) last[i] = in[p->in_depth - tail + i];
-  for (int32_t o = 0; o < p->out_depth; o += 4) {
-    const int32_t lanes = p->out_depth - o < 4 ? p->out_depth - o : 4;
-    int32_t acc[4] = {0};
-    weights = dot_1x4(in, weights, p->in_depth / 4, acc);
-    for (int32_t i = 0; i < lanes; ++i, requant += p->requant_step) {
-      if (tail != 0) {
-        const uint32_t x = td_load4(last), w = td_load4(weights + 4 * i);
-        acc[i] = td_dot2(td_even_bytes(x), td_even_bytes(w), acc[i]);
-        acc[i] = td_dot2(td_odd_bytes(x), td_odd_bytes(w), acc[i]);
-      }
-      const uint32_t sum = (uint32_t)acc[i] + (uint32_t)*folded++ - offset;
+  for (int32_t left = p->out_depth; left > 0; left -= 4) {
+    pair first = {0, 0}, second = {0, 0};
+    weights = dot_1x4(in, weights, p->in_depth / 4, &first, &second);
+    if (tail != 0) weights = dot_1x4(last, weights, 1, &first, &second);
+    const int32_t sums[4] = {first.a, upper(first), second.a, upper(second)};
+    for (const int32_t *sum = sums, *end = sums + (left < 4 ? left : 4); sum != end; ++sum) {
       const td_record record = {0, requant[0], requant[1], requant[2]};
-      *out++ = td_finish(record, (int32_t)sum);
+      *out++ = td_finish(record, (int32_t)((uint32_t)*sum + (uint32_t)*folded++ - offset));
+      requant += p->requant_step;
     }
-    if (tail != 0) weights += 16;
   }
 }
 

@@ -43,6 +43,7 @@ class Params:
     Attributes:
         weights_zero_point: 0 unless the weights have a single scale.
         out_shape: The output's, of any rank.
+        pairs: Two channels' weights fit into 16 bits, and their sums can be told apart.
     """
 
     batches: int
@@ -50,6 +51,7 @@ class Params:
     out_depth: int
     weights_zero_point: int
     out_shape: tuple[int, ...]
+    pairs: bool
     requant: Requantization | Requantization16x8
 
     @property
@@ -84,7 +86,10 @@ def parse(view: OperatorView) -> Params:
         multipliers,
         slot.QUANTIZED_BIAS_TYPE,
     )
-    return Params(batches, in_depth, out_depth, zero_point, output.shape, requant)
+    stored = weights.data.astype(np.int64)
+    largest = 128 * int(np.abs(stored).sum(axis=1).max())
+    pairs = int(stored.min()) > -128 and largest < 1 << 23
+    return Params(batches, in_depth, out_depth, zero_point, output.shape, pairs, requant)
 
 
 def _multipliers(view: OperatorView, channels: int) -> tuple[list[tuple[int, int]], int]:
@@ -199,18 +204,34 @@ def _helium(p: Params) -> bool:
 
 
 def _pack(weights: Array, kernel: Kernel) -> Constant:
-    """[ceil(out_depth / 4), ceil(in_depth / run), 4, run]: four channels take turns."""
+    """The layouts that td_fully_connected.h asks for."""
     if kernel.isa is Isa.MVE:
         return helium.weights(weights)
-    run = 4 if kernel.isa is Isa.DSP else 1
+    if kernel.isa is Isa.DSP:
+        return _pack_pairs(_blocks(weights, 4))
+    return Constant("weights", _blocks(weights, 1).transpose(0, 2, 1, 3), align=4)
+
+
+def _blocks(weights: Array, run: int) -> Array:
+    """int8 [ceil(out_depth / 4), 4, ceil(in_depth / run), run], zeros where there is none."""
     channels, depth = weights.shape
     padded = np.zeros((ceil_to(channels, 4), ceil_to(depth, run)), np.int8)
     padded[:channels, :depth] = weights
-    blocks = padded.reshape(ceil_to(channels, 4) // 4, 4, -1, run)
-    return Constant("weights", blocks.transpose(0, 2, 1, 3), align=4)
+    return padded.reshape(ceil_to(channels, 4) // 4, 4, -1, run)
+
+
+def _pack_pairs(blocks: Array) -> Constant:
+    """int16 a + 256 b of channels a and b, in bytes: [fours, quads, 2, 2, 2, 2]."""
+    wide = blocks.astype(np.int16).reshape(len(blocks), 2, 2, blocks.shape[2], 2, 2)
+    fours, pair, member, quad, step, parity = range(6)
+    wide = wide.transpose(fours, quad, pair, parity, step, member)
+    both = np.ascontiguousarray(wide[..., 0] + 256 * wide[..., 1], dtype="<i2")
+    return Constant("weights", both.view(np.int8), align=4)
 
 
 MVE = Kernel("td_s8_fully_connected__mve", Isa.MVE, _helium)
-DSP = Kernel("td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast)
+DSP = Kernel(
+    "td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast and params.pairs
+)
 SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)
