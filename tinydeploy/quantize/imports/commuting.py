@@ -36,6 +36,21 @@ def after(first: Permutation, second: Permutation) -> Permutation:
     return tuple(first[axis] for axis in second)
 
 
+def order_of_many(shape: Sequence[int], permutation: Permutation) -> Permutation:
+    """What a permutation does to the dimensions other than 1, among themselves."""
+    moved = [axis for axis in permutation if shape[axis] != 1]
+    return tuple(sorted(moved).index(axis) for axis in moved)
+
+
+def spread(shape: Sequence[int], order: Permutation) -> Permutation:
+    """The permutation that orders the dimensions other than 1 so, and leaves those of 1."""
+    places = [axis for axis, size in enumerate(shape) if size != 1]
+    permutation = list(range(len(shape)))
+    for place, other in zip(places, order, strict=True):
+        permutation[place] = places[other]
+    return tuple(permutation)
+
+
 def data_inputs(model: Any, operator: Any) -> list[int] | None:
     """Positions of the inputs that are transposed with it; None for what nothing passes."""
     name = mf.operator_name(model, operator)

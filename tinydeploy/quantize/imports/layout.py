@@ -25,11 +25,14 @@ from .commuting import (
     after,
     data_inputs,
     inverse,
+    order_of_many,
+    spread,
 )
 
 # Measured on a Cortex-M4: instructions for a byte that is transposed, over those for a
 # multiply-accumulate of a convolution.
 _MACS_A_BYTE = 5
+_RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class _Graph:
 
     def permutation(self, operator: Any) -> Permutation | None:
         """Of a TRANSPOSE with a constant order; None for anything else."""
-        if operator is None or mf.operator_name(self.model, operator) != "TRANSPOSE":
+        if operator is None or self._name_of(operator) != "TRANSPOSE":
             return None
         order = mf.constant(self.model, self.subgraph.tensors[mf.indices(operator.inputs)[1]])
         return None if order is None else tuple(int(i) for i in order.reshape(-1))
@@ -161,7 +164,7 @@ class _Graph:
         )
 
     def _sink_into(self, consumer: Any, source: int, made: int, permutation: Permutation) -> bool:
-        name = mf.operator_name(self.model, consumer)
+        name = self._name_of(consumer)
         inputs = mf.indices(consumer.inputs)
         if name == "TRANSPOSE":
             second = self.permutation(consumer)
@@ -172,6 +175,8 @@ class _Graph:
             return True
         if name in REDUCTIONS and not consumer.builtinOptions.keepDims:
             return self._sink_into_reduction(consumer, source, permutation)
+        if name in _RESHAPES and self._only_ones(consumer):
+            return self._sink_into_reshape(consumer, source, permutation)
         if name in ("RESHAPE", "FULLY_CONNECTED"):
             return self._sink_into_dense(consumer, source, made, permutation)
         places = data_inputs(self.model, consumer)
@@ -211,17 +216,38 @@ class _Graph:
         reduction.inputs = [source, moved]
         return True
 
+    def _only_ones(self, operator: Any) -> bool:
+        """Whether a RESHAPE just adds or removes dimensions of 1."""
+        ends = mf.indices(operator.inputs)[0], mf.indices(operator.outputs)[0]
+        before, behind = ([d for d in self.shape(t) if d != 1] for t in ends)
+        return before == behind
+
+    def _sink_into_reshape(self, reshape: Any, source: int, permutation: Permutation) -> bool:
+        result = mf.indices(reshape.outputs)[0]
+        order = spread(self.shape(result), order_of_many(self.shape(source), permutation))
+        inner = self._renamed(result, [self.shape(result)[axis] for axis in inverse(order)])
+        self._reshape(reshape, source, inner)
+        self._insert(self._place(reshape) + 1, inner, result, order)
+        return True
+
+    def _hoist_over_reshape(self, reshape: Any, wanted: int, permutation: Permutation) -> None:
+        source, made = mf.indices(reshape.inputs)[0], mf.indices(reshape.outputs)[0]
+        order = spread(self.shape(source), order_of_many(self.shape(made), permutation))
+        outer = self._renamed(source, [self.shape(source)[axis] for axis in order])
+        self._insert(self._place(reshape), source, outer, order)
+        self._reshape(reshape, outer, wanted)
+
     def _sink_into_dense(self, first: Any, source: int, made: int, order: Permutation) -> bool:
         """A dense layer that sees all elements: its weights are put into the other order."""
         path = [first]
-        while mf.operator_name(self.model, path[-1]) == "RESHAPE":
+        while self._name_of(path[-1]) == "RESHAPE":
             behind = mf.indices(path[-1].outputs)[0]
             followers = self.consumers(behind)
             if len(followers) != 1 or self.is_output(behind):
                 return False
             path.append(followers[0])
         dense, size = path[-1], int(np.prod(self.shape(source)))
-        if mf.operator_name(self.model, dense) != "FULLY_CONNECTED":
+        if self._name_of(dense) != "FULLY_CONNECTED":
             return False
         inputs = mf.indices(dense.inputs)
         data = made if dense is first else mf.indices(path[-2].outputs)[0]
@@ -244,8 +270,12 @@ class _Graph:
         maker = self.producer(made)
         if maker is None or self.is_output(made) or len(self.consumers(made)) != 1:
             return False
+        if self._name_of(maker) in _RESHAPES and self._only_ones(maker):
+            self._hoist_over_reshape(maker, wanted, permutation)
+            self._drop(operator)
+            return True
         places = data_inputs(self.model, maker)
-        if places is None or mf.operator_name(self.model, maker) == "TRANSPOSE":
+        if places is None:
             return False
         runtime = [p for p in places if not self.is_constant(mf.indices(maker.inputs)[p])]
         if not adapted(self.model, maker, permutation):
@@ -306,17 +336,24 @@ class _Graph:
             known.setdefault((source, order), made)
 
     def name_free_ones(self) -> None:
-        """A transposition of dimensions of 1 is a RESHAPE, which costs nothing."""
-        generated = mf.schema()
+        """A transposition of dimensions of 1 is a RESHAPE; of several in a row one is enough."""
         for operator, order in self.transpositions():
-            if not self._is_free(operator, order):
-                continue
-            shape = self.shape(mf.indices(operator.outputs)[0])
-            operator.opcodeIndex = mf.add_code(self.model, "RESHAPE")
-            constant = add_tensor(self.model, "shape", [len(shape)], np.array(shape, np.int32))
-            operator.inputs = [mf.indices(operator.inputs)[0], constant]
-            operator.builtinOptionsType = generated.BuiltinOptions.ReshapeOptions
-            operator.builtinOptions = generated.ReshapeOptionsT(newShape=list(shape))
+            if self._is_free(operator, order):
+                ends = mf.indices(operator.inputs)[0], mf.indices(operator.outputs)[0]
+                self._reshape(operator, *ends)
+        reshapes = [o for o in self.subgraph.operators if self._name_of(o) == "RESHAPE"]
+        for operator in reshapes:
+            source, made = mf.indices(operator.inputs)[0], mf.indices(operator.outputs)[0]
+            maker = self.producer(source)
+            if maker is not None and self._name_of(maker) == "RESHAPE":
+                source = mf.indices(maker.inputs)[0]
+                self._reshape(operator, source, made)
+            if self.shape(source) == self.shape(made) and not self.is_output(made):
+                self._replace(made, source)
+        for operator in reshapes:
+            made = mf.indices(operator.outputs)[0]
+            if not self.is_output(made) and not self.consumers(made):
+                self._drop(operator)
 
     def left(self) -> list[str]:
         """What remains, with its cost."""
@@ -332,6 +369,18 @@ class _Graph:
                 f"{size * _MACS_A_BYTE:,} multiply-accumulates"
             )
         return found
+
+    def _name_of(self, operator: Any) -> str:
+        return mf.operator_name(self.model, operator)
+
+    def _reshape(self, operator: Any, source: int, made: int) -> None:
+        """Makes an operator the RESHAPE from one tensor to another."""
+        generated, shape = mf.schema(), self.shape(made)
+        operator.opcodeIndex = mf.add_code(self.model, "RESHAPE")
+        constant = add_tensor(self.model, "shape", [len(shape)], np.array(shape, np.int32))
+        operator.inputs, operator.outputs = [source, constant], [made]
+        operator.builtinOptionsType = generated.BuiltinOptions.ReshapeOptions
+        operator.builtinOptions = generated.ReshapeOptionsT(newShape=list(shape))
 
     def _place(self, operator: Any) -> int:
         return next(i for i, o in enumerate(self.subgraph.operators) if o is operator)
