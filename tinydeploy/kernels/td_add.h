@@ -50,6 +50,10 @@ void td_s8_add_affine__scalar(const td_add_affine *p, const void *const *inputs,
                               void *scratch);
 void td_s8_add_affine__dsp(const td_add_affine *p, const void *const *inputs, int8_t *out,
                            void *scratch);
+/* Here out = clamp((a multiplier0 + b multiplier1 + offset) / 2^shift, low, high), likewise without
+ * overflow and the same function; operands.step0 = step1 = 1. */
+void td_s8_add_affine__mve(const td_add_affine *p, const void *const *inputs, int8_t *out,
+                           void *scratch);
 
 static inline int32_t td_add_rescale(const td_add_operand *p, int32_t x) {
   const int32_t raised = (x - p->zero_point) * (1 << (sizeof(td_element) == 1 ? 20 : 15));

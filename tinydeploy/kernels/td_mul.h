@@ -40,6 +40,8 @@ void td_s8_mul__scalar(const td_mul *p, const void *const *inputs, int8_t *out, 
 void td_s16_mul__scalar(const td_mul *p, const void *const *inputs, int16_t *out, void *scratch);
 void td_s8_mul_affine__dsp(const td_mul_affine *p, const void *const *inputs, int8_t *out,
                            void *scratch);
+void td_s8_mul_affine__mve(const td_mul_affine *p, const void *const *inputs, int8_t *out,
+                           void *scratch);
 
 static inline void td_mul_row(const void *params, const td_element *a, const td_element *b,
                               td_element *out) {

@@ -43,6 +43,10 @@ void td_s16_max_pool_2d__scalar(const td_pool *p, const int16_t *in, int16_t *ou
 void td_s8_average_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
 void td_s8_max_pool_2d__dsp(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
 
+/* The mean: windows of at most 256 pixels inside the input. */
+void td_s8_average_pool_2d__mve(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
+void td_s8_max_pool_2d__mve(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);
+
 /* The pixels of one window that lie inside the input: `rows` rows of `columns` pixels. */
 typedef struct {
   const td_element *first; /* channel 0 of the first pixel */

@@ -24,6 +24,11 @@ from .checks import fused_limits
 NAME = "ADD"
 KERNELS = (
     Kernel(
+        "td_s8_add_affine__mve",
+        Isa.MVE,
+        lambda p: p.operands.along and p.affine_32 is not None,
+    ),
+    Kernel(
         "td_s8_add_affine__dsp",
         Isa.DSP,
         lambda p: p.operands.along and p.affine is not None,
@@ -61,7 +66,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Affine:
-    """out = clamp(((a * multiplier0) >> 8) + ((b * multiplier1) >> 8) + offset) >> shift)."""
+    """out = clamp(((a * multiplier0 >> n) + (b * multiplier1 >> n) + offset) >> shift)."""
 
     multiplier0: int
     multiplier1: int
@@ -102,20 +107,30 @@ class Params:
 
     @cached_property
     def affine(self) -> Affine | None:
-        """A single affine map with the same output for all 65536 pairs of operands, or None."""
+        """With products of 40 bits, n = 8: the same output for all 65536 pairs, or None."""
+        return self._affine(8)
+
+    @cached_property
+    def affine_32(self) -> Affine | None:
+        """With products of 32 bits, n = 0: the same output for all 65536 pairs, or None."""
+        return self._affine(0)
+
+    def _affine(self, less: int) -> Affine | None:
         if self.operands.dtype is not DType.INT8:
             return None
         wanted = self.combine(INT8_VALUES[:, None], INT8_VALUES[None, :])
         for shift in range(22, 15, -1):
-            multipliers = [round(ratio * 2.0 ** (shift + 8)) for ratio in self.ratios]
+            multipliers = [round(ratio * 2.0 ** (shift + less)) for ratio in self.ratios]
             if max(abs(m) for m in multipliers) < 2**31:
-                found = self._affine(wanted, multipliers, shift)
+                found = self._affine_by(wanted, multipliers, shift, less)
                 if found is not None:
                     return found
         return None
 
-    def _affine(self, wanted: PairTable, multipliers: Sequence[int], shift: int) -> Affine | None:
-        a, b = ((INT8_VALUES * m) >> 8 for m in multipliers)
+    def _affine_by(
+        self, wanted: PairTable, multipliers: Sequence[int], shift: int, less: int
+    ) -> Affine | None:
+        a, b = ((INT8_VALUES * m) >> less for m in multipliers)
         offset = binary.constant_offset(a[:, None] + b[None, :], wanted, self.low, self.high, shift)
         if offset is None or abs(offset) + abs(a).max() + abs(b).max() >= 2**31:
             return None
@@ -185,17 +200,15 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001
     p: Params = node.params
     if "affine" in kernel.name:
-        assert p.affine is not None
+        affine = p.affine_32 if kernel.isa is Isa.MVE else p.affine
+        assert affine is not None
         return binary.lower(
             node,
             p.operands,
             kernel,
             "td_add_affine",
             {
-                "multiplier0": p.affine.multiplier0,
-                "multiplier1": p.affine.multiplier1,
-                "offset": p.affine.offset,
-                "shift": p.affine.shift,
+                **vars(affine),
                 "low": p.low,
                 "high": p.high,
             },

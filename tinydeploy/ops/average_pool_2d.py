@@ -27,6 +27,11 @@ _LARGEST_COUNT = 65535
 
 KERNELS = (
     Kernel(
+        "td_s8_average_pool_2d__mve",
+        Isa.MVE,
+        lambda p: p.dtype is DType.INT8 and p.pixels <= _PIXELS,
+    ),
+    Kernel(
         "td_s8_average_pool_2d__dsp",
         Isa.DSP,
         lambda p: p.dtype is DType.INT8 and p.pixels <= _PIXELS,

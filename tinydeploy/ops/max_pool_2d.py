@@ -17,6 +17,7 @@ __all__ = ["KERNELS", "NAME", "Params", "lower", "parse", "reference"]
 
 NAME = "MAX_POOL_2D"
 KERNELS = (
+    Kernel("td_s8_max_pool_2d__mve", Isa.MVE, lambda p: p.dtype is DType.INT8),
     Kernel("td_s8_max_pool_2d__dsp", Isa.DSP, lambda p: p.dtype is DType.INT8),
     Kernel("td_s8_max_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
     Kernel("td_s16_max_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT16),

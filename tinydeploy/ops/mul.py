@@ -24,6 +24,11 @@ from .checks import fused_limits
 NAME = "MUL"
 KERNELS = (
     Kernel(
+        "td_s8_mul_affine__mve",
+        Isa.MVE,
+        lambda p: p.operands.along and p.affine is not None,
+    ),
+    Kernel(
         "td_s8_mul_affine__dsp",
         Isa.DSP,
         lambda p: p.operands.along and p.affine is not None,
@@ -115,7 +120,7 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
 def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG001
     p: Params = node.params
     fields = {"zero0": p.zero0, "zero1": p.zero1}
-    if kernel.isa is Isa.DSP:
+    if "affine" in kernel.name:
         assert p.affine is not None
         fields |= vars(p.affine)
         struct = "td_mul_affine"
