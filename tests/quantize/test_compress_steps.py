@@ -243,6 +243,7 @@ def test_ranges_start_at_what_is_seen(trained: Any) -> None:
     qat.settle(made, _training(made, 0, find_task(trained, DATA, "auto")))
     after = {w.name: np.asarray(w) for w in made.weights}
     assert after["quant_side/post_activation_min:0"] == 0
+    assert after["quant_side/kernel_max:0"].max() < 2  # TF-MOT begins at 6
     images, _ = keraskit.pictures(256, 1)
     module("tf_keras").backend.clear_session()
     inner = module("tf_keras").Model(trained.inputs, trained.get_layer("side").output)
@@ -323,3 +324,14 @@ def test_bad_training_data_are_refused(trained: Any) -> None:
     small = from_arrays(images[:, :4], labels)
     with pytest.raises(InputError, match=r"a sample of .* is \[4, 8, 1\]"):
         fit(trained, _training(trained, 1, task, data=small))
+
+
+def test_memory_that_runs_out_is_said() -> None:
+    from tinydeploy.quantize.frameworks import out_of_memory
+
+    class ResourceExhaustedError(Exception):  # TensorFlow's, by its name
+        pass
+
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(ResourceExhaustedError())
+    assert not out_of_memory(ValueError())

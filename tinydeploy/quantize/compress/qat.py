@@ -13,6 +13,7 @@ from .training import Training, duplicate, first_batches, fit
 
 # Ranges that are moving averages: those of activations, not those of weights.
 _AVERAGED = re.compile(r"(activation|output)_(min|max)(:0)?$")
+_RANGE = re.compile(r"_(min|max)(:0)?$")
 _DECAY = 0.999  # MovingAvgQuantize's own
 _BATCHES, _ROUNDS = 8, 8
 _HINT = "leave out the qat step: every stage is quantised after training anyway"
@@ -78,7 +79,7 @@ def settle(model: Any, training: Training) -> None:
     """
     tf = tensorflow()
     ranges = [w for w in model.weights if _AVERAGED.search(w.name)]
-    others = [w for w in model.weights if not _AVERAGED.search(w.name)]
+    others = [w for w in model.weights if not _RANGE.search(w.name)]
     kept = [tf.identity(w) for w in others]
     look = tf.function(lambda values: model(values, training=True), reduce_retracing=True)
     for _ in range(_ROUNDS):
