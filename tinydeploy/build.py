@@ -15,6 +15,8 @@ from .errors import InputError, RequestError, TinydeployError
 
 # SCons hands a failure to us in a line of its own that begins so.
 FAILURE_PREFIX = "tinydeploy-failure: "
+# SCons cannot do without the docstrings of its own files.
+_NOT_FOR_SCONS = ("SCONSFLAGS", "PYTHONOPTIMIZE")
 FAILURE_VARIABLE = "TINYDEPLOY_FAILURES"
 
 _TIMEOUT_S = 3600.0
@@ -161,7 +163,7 @@ def _environment() -> dict[str, str]:
     """Ours, with this very package importable and no options for SCons from outside."""
     package = str(Path(__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
-    env = {name: value for name, value in os.environ.items() if name != "SCONSFLAGS"}
+    env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_SCONS}
     env["PYTHONPATH"] = os.pathsep.join([package, inherited] if inherited else [package])
     env["PYTHONIOENCODING"] = "utf-8"
     env[FAILURE_VARIABLE] = "1"

@@ -157,19 +157,24 @@ def verify(
     """Build MODEL, run it on a board or its emulator, and compare bit for bit."""
     from . import pipeline
     from .inputs import read_inputs, write_outputs
+    from .oracle import open_oracle
 
     if runner == "host":  # the model on this machine, whatever board it is meant for
         options["board"] = "host"
     request = _request(**options)
     publish = _publish(request, junit, html, as_json)
     with _progress(as_json) as status:
-        built = pipeline.build(request, publish, status.line)
+        prepared = pipeline.prepare(request)
+        samples = read_inputs(inputs, prepared.graph)
+        pipeline.find_runner(runner, prepared.board)
+        judge = open_oracle(prepared.graph, prepared.content, oracle)
+        built = pipeline.build(request, publish, status.line, prepared)
         report, outputs = pipeline.prove(
             built,
-            read_inputs(inputs, built.prepared.graph),
+            samples,
             runner=runner,
             layers=layers,
-            oracle=oracle,
+            oracle=judge,
             publish=publish,
             progress=status.count,
         )
@@ -256,11 +261,15 @@ def doctor(as_json: bool) -> None:
     findings = examination.examine()
     if as_json:
         _print_json([finding.to_dict() for finding in findings])
-        return
-    from .report.inspection import print_findings
-    from .report.terminal import console
+    else:
+        from .report.inspection import print_findings
+        from .report.terminal import console
 
-    print_findings(findings, console())
+        print_findings(findings, console())
+    missing = [finding for finding in findings if finding.required and not finding.ok]
+    if missing:
+        names = ", ".join(finding.name for finding in missing)
+        raise TinydeployError(f"tinydeploy does not work without {names}", missing[0].hint)
 
 
 @main.command()

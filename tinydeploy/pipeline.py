@@ -23,7 +23,7 @@ from .firmware import read as read_firmware
 from .graph import Array, Graph
 from .inputs import DEFAULT as DEFAULT_INPUTS
 from .inputs import InputSet, read_inputs
-from .oracle import open_oracle
+from .oracle import Oracle, open_oracle
 from .paths import data
 from .plan.plan import Optimize, Plan, Target
 from .report.report import Report, Tool, write
@@ -102,15 +102,22 @@ def build(
     request: BuildRequest,
     publish: Publish = lambda report: None,
     on_line: Callable[[str], None] | None = None,
+    prepared: Prepared | None = None,
 ) -> Built:
     """Builds what is out of date.
+
+    Args:
+        request: What to build.
+        publish: See `Publish`.
+        on_line: Told each step of SCons.
+        prepared: `prepare(request)`, where the caller has it already.
 
     Raises:
         InputError: As `prepare()`.
         RequestError: The model does not fit the board, or the build failed.
     """
     started = time.monotonic()
-    prepared = prepare(request)
+    prepared = prepared or prepare(request)
     with _published(publish, summary.started(prepared, "build-error"), started):
         fit.check(prepared.plan, prepared.board, request.model, request.board_folders)
         elf = run_scons(request, on_line=on_line)
@@ -125,7 +132,7 @@ def prove(
     *,
     runner: str | None = None,
     layers: bool = False,
-    oracle: str = "auto",
+    oracle: Oracle | None = None,
     publish: Publish = lambda report: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Report, Sequence[Sequence[Array]]]:
@@ -136,7 +143,7 @@ def prove(
         samples: At least one; see `inputs.read_inputs()`.
         runner: A key of RUNNERS; None for the board's preferred one.
         layers: Compare and time every layer too.
-        oracle: See `oracle.open_oracle()`.
+        oracle: From `open_oracle()`; None for the best that this machine has.
         publish: See `Publish`.
         progress: Told how many inputs of how many are done.
 
@@ -145,12 +152,12 @@ def prove(
 
     Raises:
         InputError: The runner's name was rejected, or the oracle refuses the model.
-        RequestError: It cannot be run here, or the device failed.
+        RequestError: It cannot be run here, the device failed, or another build replaced the ELF.
     """
     started = time.monotonic()
     prepared = built.prepared
-    chosen = _runner(runner, prepared.board)
-    judge = open_oracle(prepared.graph, prepared.content, oracle)
+    chosen = find_runner(runner, prepared.board)
+    judge = oracle or open_oracle(prepared.graph, prepared.content)
     macs = sum(call.macs for call in prepared.plan.calls)
     failed = replace(built.report, outcome="device-error", runner=Tool(chosen.name, chosen.version))
     with _published(publish, failed, started), chosen.open(built.firmware) as transport:
@@ -163,6 +170,11 @@ def prove(
             layers=layers,
             progress=lambda done: progress(done, len(samples)),
         )
+        if summary.elf(built.firmware) != built.report.elf:
+            raise RequestError(
+                f"{built.firmware.elf} was replaced while it ran: another build writes there",
+                "give each its own folder: --out DIR",
+            )
         seconds = built.report.duration_s + time.monotonic() - started
         report = summary.proven(failed, result, judge, transport.counts, seconds)
     return report, result.outputs
@@ -193,7 +205,13 @@ def differs(report: Report, again: str = "") -> RequestError:
     return RequestError(f"{report.model.name} differs from its model on {report.board}", again)
 
 
-def _runner(name: str | None, board: boards.Board) -> Runner:
+def find_runner(name: str | None, board: boards.Board) -> Runner:
+    """The runner of that name, or the board's preferred one.
+
+    Raises:
+        InputError: There is no such runner.
+        RequestError: It cannot run this board, or is not installed.
+    """
     from .runners import RUNNERS  # here, because a build needs no emulator
 
     if name is None:

@@ -76,7 +76,7 @@ def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:
     return replace(
         started(prepared, "built"),
         toolchain=r.Tool(toolchain.name, toolchain.version),
-        elf=r.Elf(_shown(firmware.elf), hashlib.sha256(firmware.elf.read_bytes()).hexdigest()),
+        elf=elf(firmware),
         memory=r.Memory(
             arena_bytes=plan.arena_bytes,
             ram_bytes=None if board.is_host else firmware.ram_bytes,
@@ -89,6 +89,11 @@ def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:
         ),
         duration_s=round(seconds, 3),
     )
+
+
+def elf(firmware: Firmware) -> r.Elf:
+    """The image as it lies on disk now."""
+    return r.Elf(_shown(firmware.elf), hashlib.sha256(firmware.elf.read_bytes()).hexdigest())
 
 
 def proven(

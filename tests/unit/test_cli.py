@@ -112,7 +112,7 @@ def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> Non
 
 def test_a_board_that_nothing_runs_says_so(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="nothing here runs my_board") as caught:
-        pipeline._runner(None, _lonely_board(tmp_path))
+        pipeline.find_runner(None, _lonely_board(tmp_path))
     assert caught.value.hint == "verify on this machine: --on host"
 
 
@@ -128,5 +128,5 @@ def _lonely_board(folder: Path) -> boards.Board:
 def test_an_emulator_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "unicorn", None)  # what an import of it then meets
     with pytest.raises(RequestError, match="emulator cannot be loaded") as caught:
-        pipeline._runner("unicorn", boards.load("nucleo_l4r5zi"))
+        pipeline.find_runner("unicorn", boards.load("nucleo_l4r5zi"))
     assert "pip install" in caught.value.hint

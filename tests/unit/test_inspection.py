@@ -80,11 +80,21 @@ class _Found:
     ok: bool
     detail: str
     hint: str = ""
+    required: bool = False
 
 
 def test_findings_say_what_to_type() -> None:
     file = io.StringIO()
-    found = [_Found("arm-gnu", True, "12.2.1"), _Found("qemu", False, "missing", "apt install q")]
+    found = [
+        _Found("arm-gnu", True, "12.2.1"),
+        _Found("qemu", False, "missing", "apt install q"),
+        _Found("zig", False, "missing", required=True),
+    ]
     inspection.print_findings(found, terminal.console(file, 80))
     lines = [line.split() for line in file.getvalue().splitlines()]
-    assert lines == [["✓", "arm-gnu", "12.2.1"], ["–", "qemu", "missing"], ["apt", "install", "q"]]
+    assert lines == [
+        ["✓", "arm-gnu", "12.2.1"],
+        ["–", "qemu", "missing"],
+        ["apt", "install", "q"],
+        ["✗", "zig", "missing"],
+    ]

@@ -44,8 +44,11 @@ class Finding(Protocol):
         ok: Whether it is there and works.
         detail: Its version, or what is wrong, or what it would be good for.
         hint: What to type; empty when there is nothing to do.
+        required: Whether nothing works without it.
     """
 
+    @property
+    def required(self) -> bool: ...
     @property
     def name(self) -> str: ...
     @property
@@ -126,7 +129,8 @@ def print_findings(findings: Sequence[Finding], to: Console) -> None:
     sign = signs(to)
     made = Table.grid(padding=(0, 2))
     for finding in findings:
-        mark = Text(sign.good, GOOD) if finding.ok else Text(sign.dash, SOFT)
+        missing = Text(sign.bad, BAD) if finding.required else Text(sign.dash, SOFT)
+        mark = Text(sign.good, GOOD) if finding.ok else missing
         told = Text(printable(finding.detail, 400), "" if finding.ok else SOFT)
         if finding.hint:
             told.append(Text(f"\n{printable(finding.hint, 400)}", STRONG))

@@ -141,7 +141,8 @@ class Layer:
         macs: Multiply-accumulates; 0 for operators that have none.
         output_shape: Of its first output.
         instructions: Of this layer, or cycles, see `instructions.counter`; null when not measured.
-        equal: Whether its output equals the oracle's on every input; null when not compared.
+        equal: Whether its output equals the oracle's, where layers were run one by one: on the
+            first input, and on the first whose outputs differ. Null when not compared.
     """
 
     index: int

@@ -73,6 +73,7 @@ class Harm:
 
     Attributes:
         index: The layer's number, after repairs.
+        after: The layers whose outputs it takes.
         alone: Mean squared error of a model in which only this layer is quantised.
         all_but: The same where only this layer is not.
         saturated: The share of its output that lies outside its range.
@@ -87,6 +88,7 @@ class Harm:
     saturated: float
     snr_db: float | None
     extra_instructions: int | None = None
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
