@@ -53,6 +53,12 @@ void td_s8_depthwise_conv_2d__dsp(const td_depthwise_conv_2d *p, const int8_t *i
 void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch);
 
+/* in_c is out_c. weights: [ceil(out_c / 8), taps, 8], 8-byte aligned. requant: [ceil(out_c / 8)] of
+ * folded and a multiplier and scale of td_mve.h, each [2, 4] of even and odd channels. scratch:
+ * 8 * taps + in_c bytes. */
+void td_s8_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                                  void *scratch);
+
 /* A kernel of 3 x 3 without dilation, both strides 1 or both 2, in_c is out_c.
  * weights: [out_c, 4, 4] of column and row, the first of each all zeros; then 8 zeros. requant:
  * [out_c, 3] of folded and a multiplier and scale of td_mve.h. scratch: 64 bytes for each of

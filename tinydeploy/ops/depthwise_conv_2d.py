@@ -170,12 +170,14 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
 
 
 def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
-    """[taps, out_c], or [out_c / 4, taps, 4] for the dsp kernels; from [out_c, taps]."""
+    """As td_depthwise_conv_2d.h has them, from [out_c, taps]."""
     rows = weights.astype(np.int8).reshape(params.out_c, params.taps)
     if kernel.isa is Isa.SCALAR:
         return Constant("weights", rows.T, align=1)
     if kernel is MVE_3X3:
         return helium.tiles(rows)
+    if kernel is MVE:
+        return helium.by_eights(rows)
     quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
     return Constant("weights", quads, align=4)
 
@@ -183,7 +185,8 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
 def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) -> Constant:
     if kernel.isa is Isa.MVE:
         bias, rows = helium.requantization(requant, folded)
-        return Constant("requant", np.column_stack([bias, rows]))
+        table = np.column_stack([bias, rows])
+        return Constant("requant", helium.evens_and_odds(table) if kernel is MVE else table)
     return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
 
 
@@ -218,7 +221,11 @@ def _tiles(params: Params) -> bool:
     axes = (params.h, params.w)
     plain = all(axis.kernel == 3 and axis.dilation == 1 for axis in axes)
     strides = {axis.stride for axis in axes} in ({1}, {2})
-    return plain and strides and params.in_c == params.out_c and helium.applies(params.requant)
+    return plain and strides and _by_eights(params)
+
+
+def _by_eights(params: Params) -> bool:
+    return params.in_c == params.out_c and helium.applies(params.requant)
 
 
 def _one_channel(params: Params) -> bool:
@@ -237,12 +244,14 @@ CONV_MVE = Kernel(
 CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
 _CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV_SCALAR)
 MVE_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__mve", Isa.MVE, _tiles)
+MVE = Kernel("td_s8_depthwise_conv_2d__mve", Isa.MVE, _by_eights)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
     CONV_MVE,
     MVE_3X3,
+    MVE,
     CONV_DSP,
     DSP_3X3,
     DSP,

@@ -96,6 +96,22 @@ def tiles(taps: Array) -> Constant:
     return Constant("weights", np.pad(padded.reshape(-1), (0, 8)), align=8)
 
 
+def by_eights(taps: Array) -> Constant:
+    """int8 [ceil(channels / 8), taps, 8] from [channels, taps]."""
+    padded = np.pad(taps.astype(np.int8), ((0, -len(taps) % 8), (0, 0)))
+    return Constant("weights", padded.reshape(-1, 8, taps.shape[1]).transpose(0, 2, 1), align=8)
+
+
+def evens_and_odds(table: Array) -> Array:
+    """int32 [ceil(channels / 8), columns, 2, 4]: the even, then the odd ones of eight channels.
+
+    Args:
+        table: [channels, columns].
+    """
+    padded = np.pad(table, ((0, -len(table) % 8), (0, 0)))
+    return padded.reshape(-1, 4, 2, table.shape[1]).transpose(0, 3, 2, 1)
+
+
 def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) -> Constant:
     """int32: for each group, bias [ceil(n / 4), 4], then rows [ceil(n / 4), 2, 4]."""
     bias, rows = requantization(requant, folded)
