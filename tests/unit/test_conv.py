@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from tests.support import MODELS, require
+from tests.support import MODEL_NAMES, MODELS, require
 from tinydeploy.errors import InputError
 from tinydeploy.fixedpoint import quantize_multiplier
 from tinydeploy.graph import Graph
 from tinydeploy.ops import conv_2d
-from tinydeploy.ops.convolution import Requantization
+from tinydeploy.ops.convolution import Requantization, pair_weights
 from tinydeploy.plan.plan import Isa, Target
 from tinydeploy.plan.select import select_kernel
 from tinydeploy.tflite import reader
@@ -99,6 +99,37 @@ def test_bias_scale_is_checked_where_tflite_checks_it() -> None:
         else:
             with pytest.raises(InputError, match="the bias has scale"):
                 reader.loads(content, "fc")
+
+
+def test_dsp_kernels_take_weights_and_sums_that_go_in_pairs() -> None:
+    target = Target((Isa.DSP, Isa.SCALAR))
+    least = np.ones((2, 3, 3, 4), np.int8)
+    least[1, 0, 0, 0] = -128
+    (node,) = _conv([INPUT, constant(least, (0.01,))]).nodes
+    assert select_kernel(node, target) == conv_2d.SCALAR
+    # Sums of 24 bits and more.
+    for depth, expected in ((250, conv_2d.DSP), (600, conv_2d.SCALAR)):
+        weights = constant(np.full((2, 1, 1, depth), 127, np.int8), (0.01,))
+        source = Tensor((1, 6, 6, depth), scales=(0.5,), zero_points=(-3,))
+        (node,) = _conv([source, weights]).nodes
+        assert select_kernel(node, target) == expected
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_the_real_models_need_no_scalar_convolution(name: str) -> None:
+    require("models")
+    for node in reader.load(MODELS / f"{name}.tflite").nodes:
+        if node.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            assert select_kernel(node, Target((Isa.DSP, Isa.SCALAR))).isa is Isa.DSP
+
+
+def test_pairs_of_channels_in_a_word() -> None:
+    rows = np.arange(-20, 20, dtype=np.int8).reshape(5, 8)
+    words = pair_weights(rows, 1).data.view("<i2").reshape(3, 2, 2, 2)
+    padded = np.pad(rows, ((0, 1), (0, 0))).astype(int)
+    for pair, quad, parity, step in np.ndindex(*words.shape):
+        a, b = padded[2 * pair : 2 * pair + 2, 4 * quad + 2 * step + parity]
+        assert words[pair, quad, parity, step] == a + 256 * b
 
 
 def _finish(record: Sequence[int], accumulator: int) -> int:

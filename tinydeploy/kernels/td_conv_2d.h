@@ -47,8 +47,10 @@ typedef struct {
 void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* row_bytes is exact, or where groups and dilation_w are 1 rounded up to 4.
- * weights: [out_c, patch rounded up to 4], zeros behind the patch, 4-byte aligned. requant:
- * [out_c] of td_record (td_simd.h). scratch: 9 bytes for each of patch rounded up to 4. */
+ * Weights and requantisation are those of pairs of output channels of a group, as in td_dot.h;
+ * zeros where there is none. No weight is -128. weights: [groups, pairs, quads, 2] words, 4-byte
+ * aligned. requant: [groups, pairs] of td_pair_record. `pairs` is ceil(out_c / groups / 2), `quads`
+ * ceil(patch / 4). scratch: 36 * quads bytes. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned. requant: for each group bias

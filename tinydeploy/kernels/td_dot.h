@@ -1,8 +1,12 @@
-/* Inner products of spread pixels with rows of weights.
+/* Inner products of spread pixels with pairs of rows of weights.
  *
- * Four int8 of a pixel are spread into the two words td_even_bytes and td_odd_bytes of them, which
- * meet the same two words of four weights in two td_dot2. Four pixels lie side by side:
+ * Four int8 of a pixel are spread into the two words td_even_bytes and td_odd_bytes of them. Four
+ * pixels lie side by side:
  *     [quads, 2, 4]: for each four int8, the even words of four pixels, then their odd words.
+ * The weights of output channels a and b are two int16 a + 256 b in a word:
+ *     [quads, 2]: for each four int8, those that meet the even and the odd word.
+ * td_dot2 with a word adds up to a's sum + 256 times b's, and with its lower bytes to a's alone:
+ * one extension serves two channels. b's sum must not leave 24 bits.
  */
 #ifndef TD_DOT_H
 #define TD_DOT_H
@@ -41,108 +45,159 @@ static inline void td_spread_4(const int8_t *const *from, int32_t quads, uint32_
   }
 }
 
-/* Four spread pixels on their way through output channels, one by one. */
+/* Of channels a and b; records as in td_simd.h, but for where the accumulators start. */
 typedef struct {
-  const uint32_t *spread; /* [quads, 2, 4] */
-  int32_t quads;
-  const td_record *record;
+  int32_t both, a; /* a's start + 256 times b's, modulo 2^32; a's start */
+  int32_t of_a[3]; /* multiplier, scale, offset */
+  int32_t of_b[3];
+} td_pair_record;
+
+static inline int32_t td_upper(int32_t both, int32_t a) {
+  return (int32_t)((uint32_t)both - (uint32_t)a) >> 8;
+}
+
+static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
+  const td_record record = {0, of[0], of[1], of[2]};
+  return td_finish(record, acc);
+}
+
+/* Four spread pixels on their way through pairs of output channels. */
+typedef struct {
+  const uint32_t *spread, *spread_end; /* [quads, 2, 4] */
+  const td_pair_record *record;
   int8_t *out; /* of the first pixel */
   int32_t row; /* bytes to that of the next */
   int8_t *end;
-  const int8_t *weights; /* [channels, quads, 4], 4-byte aligned */
+  int32_t odd;           /* the lowest bit of quads */
+  const int8_t *weights; /* [pairs, quads, 2] words, 4-byte aligned */
 } td_four_pixels;
 
 #ifdef TD_HAS_DSP
 
-/* One load brings four words; a compiler makes four of it, and a quarter more instructions. */
-#define TD_QUAD                     \
-  "ldr lr, [r10], #4\n\t"           \
-  "ldmia r1!, {r2, r3, r4, r5}\n\t" \
-  "sxtb16 r12, lr\n\t"              \
-  "sxtb16 lr, lr, ror #8\n\t"       \
-  "smlad r6, r2, r12, r6\n\t"       \
-  "smlad r7, r3, r12, r7\n\t"       \
-  "smlad r8, r4, r12, r8\n\t"       \
-  "smlad r9, r5, r12, r9\n\t"       \
-  "ldmia r1!, {r2, r3, r4, r5}\n\t" \
-  "smlad r6, r2, lr, r6\n\t"        \
-  "smlad r7, r3, lr, r7\n\t"        \
-  "smlad r8, r4, lr, r8\n\t"        \
-  "smlad r9, r5, lr, r9\n\t"
-#define TD_PIXEL(acc) TD_FINISH(acc, acc, "r3", "r4", "r5")
+/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. */
+#define TD_WORD                \
+  "ldr r12, [r1], #4\n\t"      \
+  "sxtb16 lr, r12\n\t"         \
+  "ldmia r0!, {r10, r11}\n\t"  \
+  "smlad r2, r10, r12, r2\n\t" \
+  "smlad r6, r10, lr, r6\n\t"  \
+  "smlad r3, r11, r12, r3\n\t" \
+  "smlad r7, r11, lr, r7\n\t"  \
+  "ldmia r0!, {r10, r11}\n\t"  \
+  "smlad r4, r10, r12, r4\n\t" \
+  "smlad r8, r10, lr, r8\n\t"  \
+  "smlad r5, r11, r12, r5\n\t" \
+  "smlad r9, r11, lr, r9\n\t"
+#define TD_UPPER(both, a)      \
+  "sub " both ", " both ", " a \
+  "\n\t"                       \
+  "asr " both ", " both ", #8\n\t"
+#define TD_A(acc) TD_FINISH(acc, acc, "r10", "r11", "r12")
+#define TD_B(acc) TD_FINISH(acc, acc, "r6", "r7", "r8")
+#define TD_STORE(first, second, third, fourth) \
+  "strb " second                               \
+  ", [r0, r10]\n\t"                            \
+  "strb " third                                \
+  ", [r0, r10, lsl #1]\n\t"                    \
+  "strb " fourth                               \
+  ", [r0, r11]\n\t"                            \
+  "strb " first ", [r0], #1\n\t"
 
-typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 24 ? 1 : -1];
+typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 28 ? 1 : -1];
 
-/* Written as a whole because it needs every register: r6 to r9 are the sums of the four pixels,
- * r1 walks over `spread`, r10 over the weights. */
+/* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
+ * r9 those of a, r0 walks over `spread`, r1 over the weights; `pixels` itself is on the stack. */
 static inline void td_run_four_pixels(td_four_pixels *pixels) {
   register td_four_pixels *r0 __asm__("r0") = pixels;
   __asm__ volatile(
-      "ldr r10, [r0, #24]\n"
+      "ldmia r0, {r2, r3, r4, r5, r6, r7, r8}\n\t"
+      "ldr r1, [r0, #28]\n\t"
+      "sub sp, sp, #32\n\t"
+      "stmia sp, {r2, r3, r4, r5, r6, r7, r8}\n"
       "1:\n\t"
-      "ldmia r0, {r1, r11, lr}\n\t"
-      "ldr r6, [lr], #16\n\t"
-      "str lr, [r0, #8]\n\t"
+      "ldr r12, [sp, #8]\n\t"
+      "ldmia r12!, {r2, r6}\n\t"
+      "ldr r10, [sp, #24]\n\t"
+      "str r12, [sp, #8]\n\t"
+      "ldr r0, [sp]\n\t"
+      "mov r3, r2\n\t"
+      "mov r4, r2\n\t"
+      "mov r5, r2\n\t"
       "mov r7, r6\n\t"
       "mov r8, r6\n\t"
       "mov r9, r6\n\t"
-      "lsrs r11, r11, #1\n\t"
-      "bcc 2f\n\t" TD_QUAD
-      "beq 3f\n"
-      "2:\n\t" TD_QUAD TD_QUAD
-      "subs r11, r11, #1\n\t"
-      "bne 2b\n"
-      "3:\n\t"
-      "ldr lr, [r0, #8]\n\t"
-      "ldrd r1, r2, [r0, #12]\n\t"
-      "ldrd r3, r4, [lr, #-12]\n\t"
-      "ldr r5, [lr, #-4]\n\t" TD_PIXEL("r6") TD_PIXEL("r7") TD_PIXEL("r8") TD_PIXEL("r9")
-      "add r12, r2, r2, lsl #1\n\t"
-      "strb r7, [r1, r2]\n\t"
-      "strb r8, [r1, r2, lsl #1]\n\t"
-      "strb r9, [r1, r12]\n\t"
-      "strb r6, [r1], #1\n\t"
-      "ldr r12, [r0, #20]\n\t"
-      "str r1, [r0, #12]\n\t"
-      "cmp r1, r12\n\t"
-      "bne 1b\n\t"
+      "cmp r10, #0\n\t"
+      "bne 3f\n"
+      "2:\n\t" TD_WORD TD_WORD
+      "3:\n\t" TD_WORD TD_WORD
+      "ldr r10, [sp, #4]\n\t"
+      "cmp r0, r10\n\t"
+      "bne 2b\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8")
+      TD_UPPER("r5", "r9")
+      "ldr lr, [sp, #8]\n\t"
+      "ldmia lr!, {r10, r11, r12}\n\t" TD_A("r6") TD_A("r7") TD_A("r8") TD_A("r9")
+      "ldrd r0, r10, [sp, #12]\n\t"
+      "ldr r12, [sp, #20]\n\t"
+      "add r11, r10, r10, lsl #1\n\t" TD_STORE("r6", "r7", "r8", "r9")
+      "cmp r0, r12\n\t"
+      "beq 4f\n\t"
+      "ldmia lr!, {r6, r7, r8}\n\t"
+      "str lr, [sp, #8]\n\t" TD_B("r2") TD_B("r3") TD_B("r4") TD_B("r5")
+      TD_STORE("r2", "r3", "r4", "r5")
+      "str r0, [sp, #12]\n\t"
+      "cmp r0, r12\n\t"
+      "bne 1b\n"
+      "4:\n\t"
+      "add sp, sp, #32\n\t"
       : "+r"(r0)
       :
       : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
         "memory");
 }
 
-#undef TD_QUAD
-#undef TD_PIXEL
+#undef TD_WORD
+#undef TD_UPPER
+#undef TD_A
+#undef TD_B
+#undef TD_STORE
 
 #else
 
 static inline void td_run_four_pixels(td_four_pixels *p) {
+  const int32_t words = (int32_t)(p->spread_end - p->spread) / 4;
   const int8_t *weights = p->weights;
-  for (; p->out != p->end; ++p->out, ++p->record, weights += 4 * p->quads) {
+  for (int8_t *out = p->out; out < p->end; out += 2, ++p->record, weights += 4 * words) {
     for (int32_t j = 0; j < 4; ++j) {
-      int32_t acc = p->record->folded;
-      for (int32_t i = 0; i < p->quads; ++i) {
+      int32_t both = p->record->both, a = p->record->a;
+      for (int32_t i = 0; i < words; ++i) {
         const uint32_t word = td_load4(weights + 4 * i);
-        acc = td_dot2(p->spread[8 * i + j], td_even_bytes(word), acc);
-        acc = td_dot2(p->spread[8 * i + 4 + j], td_odd_bytes(word), acc);
+        both = td_dot2(p->spread[4 * i + j], word, both);
+        a = td_dot2(p->spread[4 * i + j], td_even_bytes(word), a);
       }
-      p->out[j * p->row] = td_finish(*p->record, acc);
+      out[j * p->row] = td_finish_of(p->record->of_a, a);
+      if (out + 1 == p->end) continue;
+      out[j * p->row + 1] = td_finish_of(p->record->of_b, td_upper(both, a));
     }
   }
 }
 
 #endif
 
-/* acc + the inner product of 4 * quads int8 at any address with `weights`. */
-static inline int32_t td_dot_1x1(const int8_t *from, const int8_t *weights, int32_t quads,
-                                 int32_t acc) {
-  for (const int8_t *end = from + 4 * quads; from != end; from += 4, weights += 4) {
-    const uint32_t x = td_load4(from), w = td_load4(weights);
-    acc = td_dot2(td_even_bytes(x), td_even_bytes(w), acc);
-    acc = td_dot2(td_odd_bytes(x), td_odd_bytes(w), acc);
+/* One pixel, 4 * quads int8 from any address, through pairs of channels. */
+static inline void td_run_pixel(const int8_t *from, int32_t quads, const td_pair_record *record,
+                                const int8_t *weights, int8_t *out, int32_t channels) {
+  for (int8_t *const end = out + channels; out < end; ++record) {
+    int32_t both = record->both, a = record->a;
+    for (int32_t i = 0; i < quads; ++i, weights += 8) {
+      const uint32_t x = td_load4(from + 4 * i);
+      const uint32_t even = td_load4(weights), odd = td_load4(weights + 4);
+      both = td_dot2(td_odd_bytes(x), odd, td_dot2(td_even_bytes(x), even, both));
+      a = td_dot2(td_even_bytes(x), td_even_bytes(even), a);
+      a = td_dot2(td_odd_bytes(x), td_even_bytes(odd), a);
+    }
+    *out++ = td_finish_of(record->of_a, a);
+    if (out != end) *out++ = td_finish_of(record->of_b, td_upper(both, a));
   }
-  return acc;
 }
 
 #endif

@@ -8,16 +8,16 @@
 /* One group of one image. */
 typedef struct {
   const td_conv_2d *p;
-  const int8_t *image;      /* from the first channel of the group on */
-  int8_t *out;              /* likewise */
-  const int8_t *weights;    /* of the group */
-  const td_record *records; /* of the group */
-  int32_t channels;         /* of its output */
-  int32_t quads;            /* fours of bytes in a patch */
-  int32_t rows_of_fours;    /* a row of weights is one run of a multiple of 4 bytes in the image */
-  int32_t flat;             /* ... and output pixel i is input pixel i */
-  int8_t *column;           /* [4 * quads], zeros behind its rows and the patch */
-  uint32_t *spread;         /* [quads, 2, 4] */
+  const int8_t *image;           /* from the first channel of the group on */
+  int8_t *out;                   /* likewise */
+  const int8_t *weights;         /* of the group */
+  const td_pair_record *records; /* of the group */
+  int32_t channels;              /* of its output */
+  int32_t quads;                 /* fours of bytes in a patch */
+  int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
+  int32_t flat;          /* ... and output pixel i is input pixel i */
+  int8_t *column;        /* [4 * quads], zeros behind its rows and the patch */
+  uint32_t *spread;      /* [quads, 2, 4] */
 } td_slice;
 
 /* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
@@ -29,13 +29,8 @@ static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
 }
 
 static void one_pixel(const td_slice *s, int32_t pixel) {
-  const int8_t *from = patch_of(s, pixel);
-  const int8_t *weights = s->weights;
-  int8_t *out = s->out + pixel * s->p->out_c;
-  for (int32_t c = 0; c < s->channels; ++c, weights += 4 * s->quads) {
-    const td_record record = s->records[c];
-    out[c] = td_finish(record, td_dot_1x1(from, weights, s->quads, record.folded));
-  }
+  td_run_pixel(patch_of(s, pixel), s->quads, s->records, s->weights, s->out + pixel * s->p->out_c,
+               s->channels);
 }
 
 /* Where the patch of a pixel starts in the image if its rows can be read there, each as row_bytes
@@ -86,8 +81,8 @@ static void spread_pixels(const td_slice *s, int32_t pixel) {
 static void four_pixels(const td_slice *s, int32_t pixel) {
   spread_pixels(s, pixel);
   int8_t *out = s->out + pixel * s->p->out_c;
-  td_four_pixels four = {s->spread,   s->quads,          s->records, out,
-                         s->p->out_c, out + s->channels, s->weights};
+  td_four_pixels four = {s->spread,   s->spread + 8 * s->quads, s->records,   out,
+                         s->p->out_c, out + s->channels,        s->quads & 1, s->weights};
   td_run_four_pixels(&four);
 }
 
@@ -106,7 +101,8 @@ static void all_pixels(const td_slice *s, int32_t pixels) {
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch) {
   const int32_t quads = (td_conv_2d_patch_bytes(p) + 3) / 4;
   const int32_t pixels = p->out_h * p->out_w, channels = p->out_c / p->groups;
-  const td_record *records = (const td_record *)p->requant;
+  const td_pair_record *records = (const td_pair_record *)p->requant;
+  const int32_t pairs = (channels + 1) / 2;
   td_slice s = {.p = p, .channels = channels, .quads = quads};
   s.rows_of_fours =
       (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
@@ -119,8 +115,8 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
     for (int32_t g = 0; g < p->groups; ++g) {
       s.image = in + n * p->in_h * p->in_w * p->in_c + g * (p->in_c / p->groups);
       s.out = out + n * pixels * p->out_c + g * channels;
-      s.weights = p->weights + g * channels * 4 * quads;
-      s.records = records + g * channels;
+      s.weights = p->weights + g * pairs * 8 * quads;
+      s.records = records + g * pairs;
       all_pixels(&s, pixels);
     }
   }

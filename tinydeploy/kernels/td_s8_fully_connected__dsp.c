@@ -1,6 +1,9 @@
 #include "td_fully_connected.h"
 #include "td_simd.h"
 
+/* Of so many inputs, by fours, a sum stays within 24 bits. */
+enum { RUN = 128 };
+
 /* Of two channels a and b: what a word adds up to is `both` = a + 256 b, and its lower bytes `a`.
  */
 typedef struct {
@@ -56,8 +59,16 @@ static inline const int8_t *dot_1x4(const int8_t *from, const int8_t *weights, i
   return weights;
 }
 
-static inline int32_t upper(pair sums) {
-  return (int32_t)((uint32_t)sums.both - (uint32_t)sums.a) >> 8;
+/* Adds up four channels over 4 * quads inputs. */
+static inline const int8_t *run(const int8_t *from, const int8_t *weights, int32_t quads,
+                                uint32_t *sums) {
+  pair first = {0, 0}, second = {0, 0};
+  weights = dot_1x4(from, weights, quads, &first, &second);
+  sums[0] += (uint32_t)first.a;
+  sums[1] += (uint32_t)((int32_t)((uint32_t)first.both - (uint32_t)first.a) >> 8);
+  sums[2] += (uint32_t)second.a;
+  sums[3] += (uint32_t)((int32_t)((uint32_t)second.both - (uint32_t)second.a) >> 8);
+  return weights;
 }
 
 static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
@@ -68,13 +79,15 @@ static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
   int8_t last[4] = {0};
   for (int32_t i = 0; i < tail; ++i) last[i] = in[p->in_depth - tail + i];
   for (int32_t left = p->out_depth; left > 0; left -= 4) {
-    pair first = {0, 0}, second = {0, 0};
-    weights = dot_1x4(in, weights, p->in_depth / 4, &first, &second);
-    if (tail != 0) weights = dot_1x4(last, weights, 1, &first, &second);
-    const int32_t sums[4] = {first.a, upper(first), second.a, upper(second)};
-    for (const int32_t *sum = sums, *end = sums + (left < 4 ? left : 4); sum != end; ++sum) {
+    uint32_t sums[4] = {0u - offset, 0u - offset, 0u - offset, 0u - offset};
+    const int8_t *from = in;
+    for (int32_t quads = p->in_depth / 4; quads > 0; quads -= RUN, from += 4 * RUN) {
+      weights = run(from, weights, quads < RUN ? quads : RUN, sums);
+    }
+    if (tail != 0) weights = run(last, weights, 1, sums);
+    for (const uint32_t *sum = sums, *end = sums + (left < 4 ? left : 4); sum != end; ++sum) {
       const td_record record = {0, requant[0], requant[1], requant[2]};
-      *out++ = td_finish(record, (int32_t)((uint32_t)*sum + (uint32_t)*folded++ - offset));
+      *out++ = td_finish(record, (int32_t)(*sum + (uint32_t)*folded++));
       requant += p->requant_step;
     }
   }

@@ -79,6 +79,7 @@ class Requantization:
         lowest, highest: The range of the exact accumulator over all inputs.
         in_zero_point, out_zero_point: Of input and output.
         low, high: The stored range that the fused activation leaves.
+        narrow: No weight is -128, as the specification has it.
     """
 
     multipliers: tuple[int, ...]
@@ -89,6 +90,7 @@ class Requantization:
     out_zero_point: int
     low: int
     high: int
+    narrow: bool = True
 
     @cached_property
     def fixed(self) -> NDArray[np.bool_]:
@@ -108,6 +110,14 @@ class Requantization:
     def fast(self) -> bool:
         """Whether `fast_records` can say it: every channel shifts right, or is fixed."""
         return bool(np.all(self.fixed | (np.array(self.shifts) < 0)))
+
+    @property
+    def fast_in_pairs(self) -> bool:
+        """Whether `pair_records` can: also, two weights fit into 16 bits, and a sum into 24."""
+        limit = 1 << 23
+        lowest, highest = np.array(self.lowest), np.array(self.highest)
+        fits = self.fixed | ((-limit <= lowest) & (highest < limit))
+        return self.fast and self.narrow and bool(np.all(fits))
 
     def without_bounds(self) -> Requantization:
         """The same with nothing known of its accumulators: no channel is fixed."""
@@ -140,6 +150,11 @@ class Requantization:
         )
         return Constant("requant", table.astype(np.int32))
 
+    def pair_records(self, folded: NDArray[np.int64], groups: int) -> Constant:
+        """int32 [groups, pairs, 8]: `td_pair_record` of td_dot.h."""
+        table = _pair_table(self.fast_records(folded).data, groups)
+        return Constant("requant", table, align=8)
+
     def fast_records(self, folded: NDArray[np.int64]) -> Constant:
         """int32 [channels, 4] of folded, multiplier, scale, offset: `td_record` of td_simd.h.
 
@@ -157,6 +172,22 @@ class Requantization:
             axis=1,
         )
         return Constant("requant", table.astype(np.int32), align=8)
+
+
+def in_pairs(table: Array, groups: int) -> Array:
+    """[groups, ceil(channels / 2), 2, ...] of [groups * channels, ...], zeros behind an odd one."""
+    split = table.reshape(groups, len(table) // groups, *table.shape[1:])
+    behind = [(0, 0), (0, split.shape[1] % 2), *[(0, 0)] * (split.ndim - 2)]
+    padded = np.pad(split, behind)
+    return padded.reshape(groups, -1, 2, *table.shape[1:])
+
+
+def pair_weights(rows: Array, groups: int) -> Constant:
+    """As td_dot.h has them, in bytes, from int8 [channels, a multiple of 4]."""
+    pairs = in_pairs(rows.astype(np.int16), groups)
+    both = pairs[:, :, 0] + 256 * pairs[:, :, 1]
+    words = both.reshape(*both.shape[:2], -1, 2, 2).swapaxes(3, 4)
+    return Constant("weights", np.ascontiguousarray(words, dtype="<i2").view(np.int8), align=4)
 
 
 def parse_requantization(
@@ -193,6 +224,7 @@ def parse_requantization(
         out_zero_point=view.per_tensor(view.output(0))[1],
         low=limits[0],
         high=limits[1],
+        narrow=bool(weights.min() > -128),
     )
 
 
@@ -236,6 +268,14 @@ def fold(
     given = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
     folded = given - requant.in_zero_point * kept.reshape(channels, -1).sum(axis=1)
     return kept, folded.astype(np.int32).astype(np.int64)
+
+
+def _pair_table(records: Array, groups: int) -> Array:
+    """int32 [groups, pairs, 8], td_pair_record of td_dot.h, from rows of td_record."""
+    pairs = in_pairs(records.astype(np.int64), groups)
+    a, b = pairs[:, :, 0], pairs[:, :, 1]
+    both = (a[..., :1] + 256 * b[..., :1]).astype(np.int32)
+    return np.concatenate([both, a, b[..., 1:]], axis=2).astype(np.int32)
 
 
 def ceil_to(value: int, unit: int) -> int:

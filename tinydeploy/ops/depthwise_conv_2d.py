@@ -198,11 +198,12 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
 
 
 def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
-    """A window is read anew for every four channels that are written."""
+    """A window is read anew for all channels that are written together."""
     p = params
-    if p.batches != 1 or kernel.isa is Isa.MVE:
+    if p.batches != 1:
         return ()
-    steps = by_steps(p.h.out * p.w.out, 1, again=False)
+    lines = 2 if kernel is MVE_3X3 and p.h.stride == 1 else 1
+    steps = by_steps(p.h.out * p.w.out, lines * p.w.out if kernel is MVE_3X3 else 1, again=False)
     return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=False)),)
 
 
@@ -234,7 +235,7 @@ def _one_channel(params: Params) -> bool:
 
 # With one input channel it is an ordinary convolution.
 CONV_DSP = Kernel(
-    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast
+    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast_in_pairs
 )
 CONV_MVE = Kernel(
     conv_2d.MVE.name,

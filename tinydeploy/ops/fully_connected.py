@@ -43,7 +43,7 @@ class Params:
     Attributes:
         weights_zero_point: 0 unless the weights have a single scale.
         out_shape: The output's, of any rank.
-        pairs: Two channels' weights fit into 16 bits, and their sums can be told apart.
+        narrow: No weight is stored as -128.
     """
 
     batches: int
@@ -51,7 +51,7 @@ class Params:
     out_depth: int
     weights_zero_point: int
     out_shape: tuple[int, ...]
-    pairs: bool
+    narrow: bool
     requant: Requantization | Requantization16x8
 
     @property
@@ -86,10 +86,8 @@ def parse(view: OperatorView) -> Params:
         multipliers,
         slot.QUANTIZED_BIAS_TYPE,
     )
-    stored = weights.data.astype(np.int64)
-    largest = 128 * int(np.abs(stored).sum(axis=1).max())
-    pairs = int(stored.min()) > -128 and largest < 1 << 23
-    return Params(batches, in_depth, out_depth, zero_point, output.shape, pairs, requant)
+    narrow = bool(weights.data.min() > -128)
+    return Params(batches, in_depth, out_depth, zero_point, output.shape, narrow, requant)
 
 
 def _multipliers(view: OperatorView, channels: int) -> tuple[list[tuple[int, int]], int]:
@@ -231,7 +229,7 @@ def _pack_pairs(blocks: Array) -> Constant:
 
 MVE = Kernel("td_s8_fully_connected__mve", Isa.MVE, _helium)
 DSP = Kernel(
-    "td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast and params.pairs
+    "td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast and params.narrow
 )
 SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)

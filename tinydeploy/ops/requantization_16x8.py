@@ -56,6 +56,7 @@ class Requantization16x8:
 
     in_zero_point: ClassVar[int] = 0
     fast: ClassVar[bool] = False
+    fast_in_pairs: ClassVar[bool] = False
 
     def apply(self, accumulators: Array) -> Array:
         """int16 outputs of exact integer sums [..., channels]."""
