@@ -46,6 +46,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
               help="accuracy, top-K, f1, auc, mse, mae or agreement.")  # fmt: skip
 @click.option("--cheapest", type=click.Choice(list(_CHEAPEST)), default="instructions",
               show_default=True, help="What the choice goes by first.")  # fmt: skip
+@click.option("--repair", "repairs", default="all", show_default=True, metavar="NAMES",
+              help="To try: fold-bn, equalise, clip, bias-correction; or none.")  # fmt: skip
 @_transform
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Calibrate on N of them.")
 @click.option("--eval-samples", "most", type=click.IntRange(1), default=500, show_default=True,
@@ -99,10 +101,12 @@ def _request(
     max_drop: str,
     cheapest: str,
     custom_objects: str | None,
+    repairs: str,
     folders: tuple[Path, ...],
     **options: Any,
 ) -> SearchRequest:
     from . import boards, paths
+    from .quantize import repair
     from .quantize.search import SearchRequest, parse_drop
     from .quantize.sources import float_tflite
 
@@ -116,6 +120,7 @@ def _request(
         folder=folder,
         max_drop=drop,
         cheapest=_CHEAPEST[cheapest],
+        repairs=() if repairs == "none" else repair.parse(repairs),
         board_folders=tuple(folder.resolve() for folder in folders),
         cache=paths.cache() / "search",
         **options,

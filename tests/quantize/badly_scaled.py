@@ -75,6 +75,7 @@ def network(
     spread: float = 8.0,
     activation: int = RELU,
     batch_norm: bool = False,
+    first_only: bool = False,
     seed: int = 1,
 ) -> bytes:
     """The float `.tflite`, its answers about evenly spread over the classes.
@@ -83,18 +84,29 @@ def network(
         spread: Channels differ by up to 2^spread.
         activation: After each convolution.
         batch_norm: With a MUL and an ADD behind the first convolution.
+        first_only: Only the first activation is badly scaled: weights that have a scale for each
+            channel do not suffer, and 16 bits for that activation are enough.
         seed: Of the weights.
     """
-    first = _network(spread, activation, batch_norm, seed, np.zeros(CLASSES))
+    first = _network(spread, activation, batch_norm, first_only, seed, np.zeros(CLASSES))
     judge = open_judge(prepare(first).content, "float")
     logits = [np.log(judge.answer([x[None]])[0][0]) for x in images(100, seed=99)]
     centre = -np.mean(logits, axis=0)
-    return _network(spread, activation, batch_norm, seed, centre)
+    return _network(spread, activation, batch_norm, first_only, seed, centre)
 
 
-def _network(spread: float, activation: int, batch_norm: bool, seed: int, centre: Array) -> bytes:
+def _network(
+    spread: float,
+    activation: int,
+    batch_norm: bool,
+    first_only: bool,
+    seed: int,
+    centre: Array,
+) -> bytes:
     rng = np.random.default_rng(seed)
     sizes = [2.0 ** rng.permutation(np.linspace(-spread / 2, spread / 2, CHANNELS)) for _ in "12"]
+    if first_only:
+        sizes[1] = np.ones(CHANNELS)
     c, area = CHANNELS, SHAPE[:2]
     stem = rng.standard_normal((c, 3, 3, SHAPE[2])) / 3
     spatial = rng.standard_normal((1, 3, 3, c)) / 2

@@ -56,19 +56,27 @@ def choose(points: Sequence[Point], cheapest: str, *, higher: bool) -> tuple[int
         least = min(_cost(p, name) for p in left)
         left = [p for p in left if _cost(p, name) <= least * _AS_CHEAP]
     best = min(left, key=lambda p: (_key(p, higher)[0], p.error or 0.0, p.number))
-    among = f"of the {len(holding)} points that hold" if len(holding) > 1 else "alone it holds; at"
-    reason = f"{best.name}: {among}, {_cost(best, cheapest):,} {_WORDS[cheapest]}"
-    if len(holding) > 1:
-        reason += " are the fewest" if len(left) == 1 else (
-            f" are the fewest within 1%, as of {len(left) - 1} more; of those it is the best and "
-            "the closest to the float model"
-        )  # fmt: skip
+    reason = f"{best.name}: {_why(best, len(holding), len(left), cheapest)}"
     dearer = [p for p in holding if _cost(p, cheapest) > _cost(best, cheapest) * _AS_CHEAP]
     if dearer:
         following = min(dearer, key=lambda p: _cost(p, cheapest))
-        more = _cost(following, cheapest) / _cost(best, cheapest) - 1
-        reason += f"; the next cheapest, {following.name}, needs {more:.1%} more"
+        more = _cost(following, cheapest) / max(1, _cost(best, cheapest))
+        shown = f"{more - 1:.1%} more" if more < 2 else f"{more:.1f} times as many"
+        reason += f"; the next cheapest, {following.name}, needs {shown}"
     return best.number, reason
+
+
+def _why(best: Point, holding: int, alike: int, cheapest: str) -> str:
+    price = f"{_cost(best, cheapest):,} {_WORDS[cheapest]}"
+    if holding == 1:
+        return f"the only point that holds, with {price}"
+    reason = f"of the {holding} points that hold, {price} are the fewest"
+    if alike > 1:
+        reason += (
+            f" within 1%, as of {alike - 1} more; of those it is the best and the closest to the "
+            "float model"
+        )
+    return reason
 
 
 def _cost(point: Point, name: str) -> int:

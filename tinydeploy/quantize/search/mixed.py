@@ -13,7 +13,7 @@ from .recipe import Recipe
 _CONVERSION = 29.0
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _MOST_WIDENED = 3
-_FEW = 2
+_MOST_PAIRS = 3
 # Calibrations under which nothing lies outside the range.
 _CLIPS_NOTHING = ("minmax",)
 
@@ -34,6 +34,7 @@ def harms(
     found = [
         Harm(
             index=layer["index"],
+            after=tuple(layer["after"]),
             op=layer["op"],
             alone=layer["alone"],
             all_but=layer["all_but"],
@@ -67,17 +68,29 @@ def _extra(narrow: Mapping[str, Any], wide: Mapping[str, Any] | None) -> dict[in
     return found
 
 
-def nested(found: Sequence[Harm], *, few: bool) -> list[tuple[int, ...]]:
-    """Sets of layers for int16, each with the one before it.
+def sets(found: Sequence[Harm]) -> list[tuple[int, ...]]:
+    """Sets of layers for int16, cheapest first.
+
+    What is between two layers has 16 bits only where both compute in them: so pairs are among the
+    sets, and sets that grow by harm alone, beside those that grow by harm for an instruction.
 
     Args:
         found: See `harms()`.
-        few: Only small ones: the model holds already.
     """
-    order = [h.index for h in found if h.alone > 0]
-    sizes = [n for n in _SIZES if n < len(order)] + [len(order)]
-    sizes = sizes[:_FEW] if few else sizes
-    return [tuple(sorted(order[:n])) for n in sizes if n]
+    harmful = [h for h in found if h.alone > 0]
+    alone = {h.index: h.alone for h in harmful}
+    price = {h.index: h.extra_instructions or 0 for h in harmful}
+    by_harm = sorted(alone, key=lambda index: (-alone[index], index))
+    grown = {
+        frozenset(order[:size])
+        for order in ([h.index for h in harmful], by_harm)
+        for size in (*_SIZES, len(order))
+        if order
+    }
+    pairs = {frozenset((before, h.index)) for h in harmful for before in h.after if before in alone}
+    worst = sorted(pairs, key=lambda pair: (-sum(alone[i] for i in pair), sorted(pair)))
+    tried = [tuple(sorted(s)) for s in grown | set(worst[:_MOST_PAIRS])]
+    return sorted(tried, key=lambda s: (sum(price[i] for i in s), len(s), s))
 
 
 def widened(found: Sequence[Harm], recipe: Recipe) -> list[tuple[int, ...]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
+from ... import __version__, paths
 from ...errors import InputError, RequestError
 from ...report.report import Tool
 from ...report.search import Harm, Point, Search
@@ -25,6 +25,9 @@ from .recipe import Recipe
 from .store import Store, fingerprint
 from .trial import ANALYSIS, REFERENCE, TRIAL
 
+# Sets of int16 layers are tried so many at once, cheapest first, until one holds; so few where
+# int8 holds already.
+_WAVE, _CURIOUS = 4, 2
 CALIBRATIONS = ("minmax", "percentile", "mse", "kl")
 
 # Told what is tried, how many trials have ended, and of how many that are known of.
@@ -47,6 +50,7 @@ class SearchRequest:
         samples: Calibrate on at most so many; None for all.
         most: Measure the quality on at most so many, spread over the set.
         trials: Stop after so many.
+        repairs: That may be tried.
         cheapest: "instructions", "ram_bytes" or "flash_bytes".
         board_folders: Of the user's own boards.
         toolchain, optimize: As in `BuildRequest`.
@@ -65,6 +69,7 @@ class SearchRequest:
     samples: int | None = None
     most: int = 500
     trials: int = 48
+    repairs: tuple[str, ...] = tuple(REPAIRS)
     cheapest: str = "instructions"
     board_folders: tuple[Path, ...] = ()
     toolchain: str = "auto"
@@ -94,7 +99,10 @@ class _Searching:
 
     def __init__(self, request: SearchRequest, executor: Executor, progress: Progress) -> None:
         self._request = request
-        prints = fingerprint(request.data, request.evaluation)
+        # Costs depend on boards and kernels too.
+        own = (str(paths.data("boards")), str(Path(__file__).parents[2]))
+        folders = map(str, request.board_folders)
+        prints = fingerprint(request.data, request.evaluation, *folders, *own)
         self._store = Store(request.folder / "trials", executor, prints)
         self._progress = progress
         self._points: list[Point] = []
@@ -108,7 +116,7 @@ class _Searching:
         self._limit = limit(_measured(self._float), self._request.max_drop)
         self._try("calibration", [Recipe(calibration=c) for c in CALIBRATIONS])
         self._try("weights", [Recipe(per_channel=False)])
-        self._try("repair", [Recipe(repairs=(name,)) for name in REPAIRS])
+        self._try("repair", [Recipe(repairs=(name,)) for name in self._request.repairs])
         self._try("int16", [Recipe(kind="int16x8")])
         if not any(p.outcome == "done" for p in self._points):
             first = self._points[0]
@@ -120,7 +128,7 @@ class _Searching:
     # ---- Stages -------------------------------------------------------------------------
 
     def _together(self) -> list[Recipe]:
-        """The best calibration with each repair, and with all that helped."""
+        """The best calibration with each repair that helped, with all of those, and with all."""
         base = self._best(p for p in self._points if p.stage == "calibration")
         if base is None:
             return []
@@ -131,14 +139,17 @@ class _Searching:
             for p in self._points
             if p.stage == "repair" and p.same_as is None and self._rank(p) < self._rank(plain)
         ]
-        sets = {tuple(n for n in REPAIRS if any(n in p.recipe["repairs"] for p in helped))}
-        sets |= {tuple(p.recipe["repairs"]) for p in helped} | {tuple(REPAIRS)}
+        allowed = self._request.repairs
+        sets = {tuple(n for n in allowed if any(n in p.recipe["repairs"] for p in helped))}
+        sets |= {tuple(p.recipe["repairs"]) for p in helped} | {allowed}
         ordered = sorted(sets, key=lambda names: (len(names), names))
         return [replace(recipe, repairs=names) for names in ordered if names]
 
     def _mix(self) -> None:
         """int16 activations, or wider ranges, for the layers that need it."""
-        base = self._best(p for p in self._points if p.recipe["kind"] == "int8")
+        # 16 bits of activations do not help weights that share one scale.
+        int8 = [p for p in self._points if p.recipe["kind"] == "int8" and p.recipe["per_channel"]]
+        base = self._best(int8)
         if base is None or len(self._points) >= self._request.trials:
             return
         recipe = Recipe.from_dict(base.recipe)
@@ -151,11 +162,17 @@ class _Searching:
         )
         best = self._best(p for p in self._points if p.stage in ("ranges", base.stage)) or base
         recipe = Recipe.from_dict(best.recipe)
-        sets = mixed.nested(self._harms, few=best.holds)
-        self._try("mixed", [replace(recipe, int16=layers) for layers in sets])
+        sets = mixed.sets(self._harms)
+        if best.holds:
+            sets = sets[:_CURIOUS]
+        for start in range(0, len(sets), _WAVE):
+            wave = sets[start : start + _WAVE]
+            self._try("mixed", [replace(recipe, int16=layers) for layers in wave])
+            if any(p.holds for p in self._points if p.stage == "mixed"):
+                break
         holding = [p for p in self._points if p.stage == "mixed" and p.holds]
         if holding and not best.holds:
-            smallest = min(holding, key=lambda p: len(p.recipe["int16"]))
+            smallest = min(holding, key=lambda p: (p.instructions or 0, p.number))
             self._try("fewer", [
                 replace(recipe, int16=layers)
                 for layers in mixed.without_one(tuple(smallest.recipe["int16"]))

@@ -90,7 +90,7 @@ def fingerprint(*specs: str) -> str:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         elif path.is_dir():
-            for entry in sorted(p for p in path.rglob("*") if p.is_file()):
+            for entry in sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc"):
                 facts: Any = entry.stat()
                 name = entry.relative_to(path)
                 digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())

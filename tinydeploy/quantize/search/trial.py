@@ -73,9 +73,11 @@ def _analysis(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     made = make(source, recipe, _calibration(job))
     some = subset(_evaluation(job), _ANALYSED_SAMPLES)
     found = analyse(made.model, made.ranges, yardstick(made.model, some), recipe.scheme)
+    made_by = {name: layer.index for layer in made.model.layers for name in layer.outputs}
     layers = [
         {
             "index": s.layer.index,
+            "after": [made_by[name] for name in s.layer.inputs if name in made_by],
             "op": s.layer.op,
             "alone": s.alone.error,
             "all_but": s.all_but.error,
