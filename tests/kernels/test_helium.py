@@ -8,6 +8,7 @@ import pytest
 
 from tests.kernels import batch, m55_run
 from tests.kernels.conftest import CASES, SEED, objects_folder
+from tests.kernels.trailing import trailing
 from tests.support import require
 from tinydeploy import toolchains
 from tinydeploy.ops import OPERATORS
@@ -31,6 +32,7 @@ def test_kernels_equal_reference(
         v.kernel.name for v in variants if v.kernel
     }
     assert not untried, f"no case was for {sorted(untried)}: draw more, or others"
+    variants = (*variants, *trailing(variants))
     found = toolchains.find(toolchain)
     program = m55_run.build(found, variants, tmp_path, objects_folder(pytestconfig))
     difference = batch.first_difference(variants, m55_run.run(program, variants))

@@ -25,7 +25,6 @@ from .convolution import (
     channel_multipliers,
     check_bias,
     fold,
-    pair_weights,
     parse_axis,
     parse_requantization,
 )
@@ -149,7 +148,7 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     if kernel.isa is Isa.MVE:
         return helium.weights(rows, params.groups)
     if kernel.isa is Isa.DSP:
-        return pair_weights(np.pad(rows, ((0, 0), (0, -patch % 4))), params.groups)
+        return Constant("weights", np.pad(rows, ((0, 0), (0, -patch % 4))), align=4)
     filters = params.out_c // params.groups
     blocks = np.zeros((params.groups, ceil_to(filters, 4), ceil_to(patch, 4)), np.int8)
     blocks[:, :filters, :patch] = rows.reshape(params.groups, filters, -1)
@@ -170,9 +169,7 @@ def _tables(
 ) -> Constant:
     if kernel.isa is Isa.MVE:
         return helium.tables(requant, folded, params.groups)
-    if kernel.isa is Isa.DSP:
-        return requant.pair_records(folded, params.groups)
-    return requant.records(folded)
+    return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
 
 
 def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
@@ -251,6 +248,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
 
 
 MVE = Kernel("td_s8_conv_2d__mve", Isa.MVE, lambda params: helium.applies(params.requant))
-DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast_in_pairs)
+DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast)
 SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)

@@ -202,8 +202,11 @@ def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
     p = params
     if p.batches != 1:
         return ()
-    lines = 2 if kernel is MVE_3X3 and p.h.stride == 1 else 1
-    steps = by_steps(p.h.out * p.w.out, lines * p.w.out if kernel is MVE_3X3 else 1, again=False)
+    steps = by_steps(p.h.out * p.w.out, 1, again=False)
+    if kernel is MVE_3X3:
+        lines = 2 if p.h.stride == 1 else 1
+        first = np.arange(0, p.h.out, lines)
+        steps = np.stack([first, np.minimum(first + lines, p.h.out)], axis=1) * p.w.out
     return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=False)),)
 
 
@@ -235,7 +238,7 @@ def _one_channel(params: Params) -> bool:
 
 # With one input channel it is an ordinary convolution.
 CONV_DSP = Kernel(
-    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast_in_pairs
+    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast
 )
 CONV_MVE = Kernel(
     conv_2d.MVE.name,

@@ -1,0 +1,42 @@
+"""Variants whose output lies over their input, as close as the kernel allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from tests.kernels.batch import Variant
+from tinydeploy.plan.plan import Placement
+
+_GAP_BYTES = 64
+
+
+def _ceil8(size: int) -> int:
+    return -(-size // 8) * 8
+
+
+def trailing(variants: Iterable[Variant]) -> Iterator[Variant]:
+    """Each variant that may trail, doing so: output, input, scratch, with gaps around them."""
+    for variant in variants:
+        if not variant.plan.calls or not variant.plan.calls[0].trails:
+            continue
+        (call,) = variant.plan.calls
+        ((source, sink, distance),) = call.trails
+        taken, made = call.inputs[source], call.outputs[sink]
+        places = variant.plan.placements
+        start = _GAP_BYTES + _ceil8(distance)
+        end = max(start + places[taken].bytes, _GAP_BYTES + places[made].bytes) + _GAP_BYTES
+        moved = {
+            taken: replace(places[taken], offset=start),
+            made: replace(places[made], offset=_GAP_BYTES),
+        }
+        scratch, end = _after(variant.plan.scratch[0], _ceil8(end))
+        plan = replace(variant.plan, placements=moved, scratch=(scratch,), arena_bytes=end)
+        yield replace(variant, plan=plan)
+
+
+def _after(scratch: Placement | None, end: int) -> tuple[Placement | None, int]:
+    """(the scratch placed at `end`, what comes behind it)"""
+    if scratch is None:
+        return None, end
+    return replace(scratch, offset=end), _ceil8(end + scratch.bytes + _GAP_BYTES)
