@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from . import cores, paths, tomldata
 from .cores import Core
+from .desk import FlashTool, Usb
 from .errors import InputError
 from .mcu import Counter, Gpio, Mcu, Memory, Step, Uart, check_names, is_name
 
@@ -21,6 +22,7 @@ __all__ = [
     "Board",
     "Console",
     "Counter",
+    "FlashTool",
     "Gpio",
     "Mcu",
     "Memory",
@@ -28,6 +30,7 @@ __all__ = [
     "Qemu",
     "Step",
     "Uart",
+    "Usb",
     "all_boards",
     "load",
     "schema",
@@ -101,6 +104,8 @@ class _BoardFile:
     console: Annotated[Console, "the serial port that the host talks to"]
     unicorn: Annotated[bool, "runs in the embedded emulator"] = True
     qemu: Annotated[Qemu | None, "runs in QEMU"] = None
+    usb: Annotated[Usb | None, "the USB device that the console comes out of"] = None
+    flash: Annotated[tuple[FlashTool, ...], "what can write its flash, the default first"] = ()
     stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
 
@@ -122,6 +127,8 @@ class Board:
         flash, ram: The memories that an image uses: the first flash, and the largest contiguous
             RAM, adjoining memories taken as one.
         setup: The microcontroller's register writes, then the board's own.
+        usb: The USB device that the console comes out of; None where there is none.
+        flash_tools: What can write its flash, the default first.
         runners: Names of the runners that can run its firmware, the preferred one first.
     """
 
@@ -134,6 +141,8 @@ class Board:
     unicorn: bool = False
     stack_bytes: int = 2048
     setup: tuple[Step, ...] = ()
+    usb: Usb | None = None
+    flash_tools: tuple[FlashTool, ...] = ()
 
     @property
     def is_host(self) -> bool:
@@ -238,6 +247,8 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         unicorn=data.unicorn,
         stack_bytes=data.stack_bytes,
         setup=(*mcu.setup, *data.setup),
+        usb=data.usb,
+        flash_tools=data.flash,
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .build import BuildRequest
     from .pipeline import Built, Publish
     from .report.report import Report
+    from .runners import Runner
 
 _FILE = click.Path(path_type=Path)
 
@@ -90,7 +91,14 @@ _build_options = _options(
     click.argument("model", type=_FILE),
     click.option("--board", metavar="NAME", help="See `tinydeploy boards`."),
     click.option("--out", type=_FILE, metavar="DIR", help="Default: build/MODEL-BOARD."),
-    click.option("--engine", metavar="NAME", help="aot (default)."),
+    click.option("--engine", metavar="NAME", help="aot (default) or tflm."),
+    click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro, for engine tflm."),
+    click.option(
+        "--arena",
+        type=click.IntRange(1),
+        metavar="BYTES",
+        help="For engine tflm; measured if not given.",
+    ),
     click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu, zig or host."),
     click.option("--opt", metavar="GOAL", help="speed (default) or size."),
     click.option("--cache", type=_FILE, metavar="DIR", help="Share object files between builds."),
@@ -136,7 +144,11 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
 
 @main.command()
 @_build_options
-@click.option("--on", "runner", metavar="RUNNER", help="unicorn, qemu or host; as the board has.")
+@click.option(
+    "--on", "runner", metavar="RUNNER", help="unicorn, qemu, host or serial; as the board has."
+)
+@click.option("--port", metavar="PORT", help="With --on serial: auto (default), /dev/ttyACM0, "
+              "COM3, socket://HOST:PORT, rfc2217://HOST:PORT.")  # fmt: skip
 @click.option("--inputs", default="random:8", show_default=True, metavar="SPEC",
               help="random:N, or a .npy or .npz file.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Compare and time layer by layer.")
@@ -148,6 +160,7 @@ def verify(
     junit: Path | None,
     html: Path | None,
     runner: str | None,
+    port: str | None,
     inputs: str,
     layers: bool,
     oracle: str,
@@ -161,18 +174,19 @@ def verify(
 
     if runner == "host":  # the model on this machine, whatever board it is meant for
         options["board"] = "host"
+    chosen = _runner(runner, port)
     request = _request(**options)
     publish = _publish(request, junit, html, as_json)
     with _progress(as_json) as status:
         prepared = pipeline.prepare(request)
         samples = read_inputs(inputs, prepared.graph)
-        pipeline.find_runner(runner, prepared.board)
+        pipeline.find_runner(chosen, prepared.board)
         judge = open_oracle(prepared.graph, prepared.content, oracle)
         built = pipeline.build(request, publish, status.line, prepared)
         report, outputs = pipeline.prove(
             built,
             samples,
-            runner=runner,
+            runner=chosen,
             layers=layers,
             oracle=judge,
             publish=publish,
@@ -295,6 +309,17 @@ def demo(board: str, out: Path | None, train: bool, as_json: bool) -> None:
         raise pipeline.differs(report)
 
 
+def _runner(name: str | None, port: str | None) -> str | Runner | None:
+    """The runner that --on and --port ask for; a port alone is a serial one."""
+    if name != "serial" and port is None:
+        return name
+    if name not in (None, "serial"):
+        raise InputError(f"--port is for --on serial, and --on is {name}", f"--port {port}")
+    from .runners.serial import AUTO, SerialRunner
+
+    return SerialRunner(port or AUTO, lambda line: click.echo(line, err=True))
+
+
 def _folders(given: tuple[Path, ...]) -> tuple[Path, ...]:
     folders = (*given, *settings.find().boards)
     for folder in folders:
@@ -313,6 +338,8 @@ def _request(
     cache: Path | None,
     sanitize: bool,
     folders: tuple[Path, ...],
+    tflm_root: Path | None = None,
+    arena: int | None = None,
 ) -> BuildRequest:
     """What to build: options first, then tinydeploy.toml, then defaults."""
     from .build import BuildRequest
@@ -334,6 +361,8 @@ def _request(
         board_folders=_folders(folders),
         cache=cache or found.cache,
         sanitize=sanitize,
+        tflm_root=tflm_root,
+        arena_bytes=arena,
     )
 
 

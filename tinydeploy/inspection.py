@@ -88,6 +88,8 @@ def board_dict(name: str, folders: Sequence[Path]) -> dict[str, Any]:
         "ram": _plain(board.ram),
         "console": _plain(board.console),
         "qemu": _plain(board.qemu),
+        "usb": _plain(board.usb),
+        "flash_tools": _plain(board.flash_tools),
         "mcu": _plain(board.mcu),
     }
 

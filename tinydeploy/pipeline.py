@@ -16,7 +16,7 @@ from .build import BuildRequest
 from .build import build as run_scons
 from .emit.board import board_files
 from .emit.module import CModule
-from .engines import ENGINES
+from .engines import ENGINES, Arena, Context
 from .errors import DoesNotFit, InputError, RequestError
 from .firmware import Firmware
 from .firmware import read as read_firmware
@@ -49,6 +49,7 @@ class Prepared:
         content: Its bytes.
         plan: Made from the graph after transforms.
         module: All C of the firmware.
+        arena: How the arena came by its size, where the plan does not tell.
     """
 
     request: BuildRequest
@@ -57,6 +58,7 @@ class Prepared:
     board: boards.Board
     plan: Plan
     module: CModule
+    arena: Arena | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +71,13 @@ class Built:
 
 
 def prepare(request: BuildRequest) -> Prepared:
-    """Loads, plans and prints; nothing is written.
+    """Loads, plans and prints; nothing is written to the out folder.
+
+    Engine tflm measures its arena here, in an emulator, the first time.
 
     Raises:
         InputError: The model, the board or an option was rejected.
+        RequestError: What the engine needs is not here.
     """
     if request.engine not in ENGINES:
         raise InputError(f"unknown engine {request.engine!r}", f"--engine {' | '.join(ENGINES)}")
@@ -80,10 +85,11 @@ def prepare(request: BuildRequest) -> Prepared:
     content = read_file(request.model)
     graph = loads(content, request.model.stem, request.model.name)
     target = Target(board.core.isas, Optimize(request.optimize))
-    emission = ENGINES[request.engine].emit(graph, target)
+    emission = ENGINES[request.engine].emit(graph, target, Context(request, board, content))
     firmware = {path.name: path.read_text("utf-8") for path in data(VERIFY_FIRMWARE).iterdir()}
-    module = CModule({**emission.files, **board_files(board), **firmware})
-    return Prepared(request, graph, content, board, emission.plan, module)
+    files = {**emission.files, **board_files(board), **firmware}
+    module = CModule(files, library=emission.library)
+    return Prepared(request, graph, content, board, emission.plan, module, emission.arena)
 
 
 def plan_build(request: BuildRequest) -> CModule:
@@ -130,7 +136,7 @@ def prove(
     built: Built,
     samples: Sequence[InputSet],
     *,
-    runner: str | None = None,
+    runner: str | Runner | None = None,
     layers: bool = False,
     oracle: Oracle | None = None,
     publish: Publish = lambda report: None,
@@ -141,7 +147,7 @@ def prove(
     Args:
         built: From `build()`.
         samples: At least one; see `inputs.read_inputs()`.
-        runner: A key of RUNNERS; None for the board's preferred one.
+        runner: A key of RUNNERS, or a runner; None for the board's preferred one.
         layers: Compare and time every layer too.
         oracle: From `open_oracle()`; None for the best that this machine has.
         publish: See `Publish`.
@@ -205,8 +211,8 @@ def differs(report: Report, again: str = "") -> RequestError:
     return RequestError(f"{report.model.name} differs from its model on {report.board}", again)
 
 
-def find_runner(name: str | None, board: boards.Board) -> Runner:
-    """The runner of that name, or the board's preferred one.
+def find_runner(name: str | Runner | None, board: boards.Board) -> Runner:
+    """The runner of that name, or the one given, or the board's preferred one.
 
     Raises:
         InputError: There is no such runner.
@@ -220,10 +226,11 @@ def find_runner(name: str | None, board: boards.Board) -> Runner:
                 f"nothing here runs {board.name}", "verify on this machine: --on host"
             )
         name = board.runners[0]
-    if name not in RUNNERS:
+    if isinstance(name, str) and name not in RUNNERS:
         raise InputError(f"unknown runner {name!r}", f"--on {' | '.join(RUNNERS)}")
-    RUNNERS[name].check(board)
-    return RUNNERS[name]
+    runner = RUNNERS[name] if isinstance(name, str) else name
+    runner.check(board)
+    return runner
 
 
 @contextmanager

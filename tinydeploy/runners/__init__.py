@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from .base import Runner, Transport
 from .host import HostRunner
 from .qemu import QemuRunner
+from .serial import SerialRunner
 from .unicorn import UnicornRunner
 
 __all__ = ["RUNNERS", "Runner", "Transport"]
 
 RUNNERS: Mapping[str, Runner] = {
-    runner.name: runner for runner in (UnicornRunner(), QemuRunner(), HostRunner())
+    runner.name: runner for runner in (UnicornRunner(), QemuRunner(), HostRunner(), SerialRunner())
 }

@@ -1,0 +1,80 @@
+"""How a board on the desk is reached: its USB serial port, and the tools that write its flash."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+ToolName = Literal[
+    "pyocd", "openocd", "stlink", "jlink", "picotool", "uf2", "dfu", "bossac", "nrfutil"
+]
+
+# What each tool must be told, and what it may be told.
+KEYS: Mapping[ToolName, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "pyocd": (("target",), ("pack",)),
+    "openocd": (("target", "interface"), ()),
+    "stlink": ((), ()),
+    "jlink": (("target",), ()),
+    "picotool": ((), ()),
+    "uf2": (("family", "volume"), ()),
+    "dfu": (("usb",), ()),
+    "bossac": ((), ()),
+    "nrfutil": ((), ()),
+}
+
+
+@dataclass(frozen=True)
+class Usb:
+    """The USB device whose serial port the console is connected to."""
+
+    ids: Annotated[tuple[str, ...], "vendor and product, hexadecimal: 0483:374b"]
+    source: Annotated[str, "where that is said"]
+    reset: Annotated[
+        Literal["none", "dtr", "break"],
+        "what on the port resets the microcontroller: DTR released and set, or a break",
+    ] = "none"
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            raise ValueError("ids is empty; leave [usb] out for a board without a port of its own")
+        for name in self.ids:
+            _check_usb(name)
+
+
+@dataclass(frozen=True)
+class FlashTool:
+    """A tool that can write the board's flash, and what it calls the board."""
+
+    tool: Annotated[ToolName, "its name"]
+    target: Annotated[str, "pyocd: its target; openocd: target/….cfg; jlink: its device"] = ""
+    pack: Annotated[str, "pyocd: the CMSIS pack that has the target, where pyOCD has not"] = ""
+    interface: Annotated[str, "openocd: interface/….cfg"] = ""
+    family: Annotated[str, "uf2: a family of uf2.FAMILIES, such as RP2040"] = ""
+    volume: Annotated[str, "uf2: the label of the board's drive"] = ""
+    usb: Annotated[str, "dfu: the boot loader's vendor and product, hexadecimal: 0483:df11"] = ""
+
+    def __post_init__(self) -> None:
+        required, optional = KEYS[self.tool]
+        for key in ("target", "pack", "interface", "family", "volume", "usb"):
+            value: str = getattr(self, key)
+            if key in required and not value:
+                raise ValueError(f"{self.tool} needs {key}")
+            if value and key not in required + optional:
+                raise ValueError(f"{self.tool} has no use for {key}")
+            if value and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:/ +-]*", value):
+                raise ValueError(f"{key} is {value!r}")
+        if self.usb:
+            _check_usb(self.usb)
+
+
+def usb_numbers(name: str) -> tuple[int, int]:
+    """Vendor and product of "0483:374b"."""
+    vendor, _, product = name.partition(":")
+    return int(vendor, 16), int(product, 16)
+
+
+def _check_usb(name: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", name):
+        raise ValueError(f"{name!r} is no USB device; write 0483:374b")
