@@ -25,24 +25,38 @@ static inline void td_spread_1(const int8_t *from, int32_t quads, uint32_t *spre
   }
 }
 
-/* All four at once. */
+/* All four at once; quads > 0. */
 static inline void td_spread_4(const int8_t *const *from, int32_t quads, uint32_t *spread) {
-  const int8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3];
-  for (uint32_t *end = spread + 8 * quads; spread != end; spread += 8) {
-    const uint32_t w = td_load4(a), x = td_load4(b), y = td_load4(c), z = td_load4(d);
-    a += 4;
-    b += 4;
-    c += 4;
-    d += 4;
-    spread[0] = td_even_bytes(w);
-    spread[1] = td_even_bytes(x);
-    spread[2] = td_even_bytes(y);
-    spread[3] = td_even_bytes(z);
-    spread[4] = td_odd_bytes(w);
-    spread[5] = td_odd_bytes(x);
-    spread[6] = td_odd_bytes(y);
-    spread[7] = td_odd_bytes(z);
-  }
+#ifdef TD_HAS_DSP
+  /* A compiler stores them one by one. */
+  register const int8_t *const *r0 __asm__("r0") = from;
+  register uint32_t *r1 __asm__("r1") = spread;
+  register const uint32_t *r2 __asm__("r2") = spread + 8 * quads;
+  __asm__ volatile(
+      "ldmia r0, {r9, r10, r11, r12}\n"
+      "1:\n\t"
+      "ldr r5, [r9], #4\n\t"
+      "ldr r6, [r10], #4\n\t"
+      "ldr r7, [r11], #4\n\t"
+      "ldr r8, [r12], #4\n\t"
+      "sxtb16 r0, r5\n\t"
+      "sxtb16 r3, r6\n\t"
+      "sxtb16 r4, r7\n\t"
+      "sxtb16 lr, r8\n\t"
+      "stmia r1!, {r0, r3, r4, lr}\n\t"
+      "sxtb16 r5, r5, ror #8\n\t"
+      "sxtb16 r6, r6, ror #8\n\t"
+      "sxtb16 r7, r7, ror #8\n\t"
+      "sxtb16 r8, r8, ror #8\n\t"
+      "stmia r1!, {r5, r6, r7, r8}\n\t"
+      "cmp r1, r2\n\t"
+      "bne 1b\n\t"
+      : "+r"(r0), "+r"(r1)
+      : "r"(r2)
+      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+#else
+  for (int32_t i = 0; i < 4; ++i) td_spread_1(from[i], quads, spread + i);
+#endif
 }
 
 /* Of channels a and b; records as in td_simd.h, but for where the accumulators start. */

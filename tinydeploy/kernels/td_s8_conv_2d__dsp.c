@@ -43,22 +43,35 @@ static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
   return s->rows_of_fours && inside ? s->image + (top * p->in_w + left) * p->in_c : NULL;
 }
 
+/* The same for four pixels; how many of them can be read there. */
+static int32_t rows_of_four(const td_slice *s, int32_t pixel, const int8_t **from) {
+  const td_conv_2d *p = s->p;
+  const int8_t *first = s->image + pixel * p->in_c;
+  int32_t step = p->in_c, y = pixel / p->out_w, x = pixel % p->out_w, in_place = 0;
+  if (!s->flat) {
+    first = rows_of(s, y, x);
+    step *= p->stride_w;
+    if (first == NULL || x + 4 > p->out_w || rows_of(s, y, x + 3) == NULL) {
+      for (int32_t i = 0; i < 4; ++i) {
+        from[i] = rows_of(s, y, x);
+        in_place += from[i] != NULL;
+        if (++x == p->out_w) {
+          x = 0;
+          ++y;
+        }
+      }
+      return in_place;
+    }
+  }
+  for (int32_t i = 0; i < 4; ++i, first += step) from[i] = first;
+  return 4;
+}
+
 static void spread_pixels(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
   const int32_t step = p->dilation_h * p->in_w * p->in_c;
   const int8_t *from[4];
-  int32_t y = pixel / p->out_w, x = pixel % p->out_w, in_place = 0;
-  if (s->flat) {
-    for (; in_place < 4; ++in_place) from[in_place] = s->image + (pixel + in_place) * p->in_c;
-  }
-  for (int32_t i = in_place; i < 4; ++i) {
-    from[i] = rows_of(s, y, x);
-    in_place += from[i] != NULL;
-    if (++x == p->out_w) {
-      x = 0;
-      ++y;
-    }
-  }
+  const int32_t in_place = rows_of_four(s, pixel, from);
   uint32_t *spread = s->spread;
   if (in_place == 4) {
     for (int32_t ky = 0; ky < p->kernel_h; ++ky, spread += 2 * p->row_bytes) {

@@ -9,7 +9,7 @@ typedef struct {
   const int8_t *end;   /* of the whole input */
   int32_t bytes;       /* of a padded patch */
   int32_t flat;        /* output pixel i is input pixel i */
-  int32_t short_rows;  /* a vector holds a row of weights, which is one run in the image */
+  int32_t whole_rows;  /* a row of weights is one run in the image */
   int32_t top, left;   /* of the next pixel's patch in the image */
   int32_t right;       /* `left` behind the last pixel of a row */
 } td_slice;
@@ -25,7 +25,28 @@ static inline int8_t *copy_short_rows(int8_t *to, const int8_t *from, int32_t st
   return to;
 }
 
-/* The patch at (top, left) with rows that a vector holds. */
+/* The patch at (top, left) that lies inside the image, 16 bytes at a time: what is too much of a
+ * row is written over by the next one. */
+static void gather_inside(const td_slice *s, int8_t *column) {
+  const td_conv_2d *p = s->p;
+  const int32_t step = p->dilation_h * p->in_w * p->in_c, vectors = (p->row_bytes + 15) / 16;
+  const int8_t *row = s->image + (s->top * p->in_w + s->left) * p->in_c;
+  for (int32_t ky = p->kernel_h; ky > 0; --ky, column += p->row_bytes, row += step) {
+    const int8_t *from = row;
+    int8_t *to = column;
+    __asm__ volatile(
+        "dls lr, %[vectors]\n"
+        "1:\n\t"
+        "vldrb.8 q0, [%[from]], #16\n\t"
+        "vstrb.8 q0, [%[to]], #16\n\t"
+        "le lr, 1b\n\t"
+        : [from] "+r"(from), [to] "+r"(to)
+        : [vectors] "r"(vectors)
+        : "lr", "q0", "memory");
+  }
+}
+
+/* The patch at (top, left) with rows that a vector holds, anywhere. */
 static void gather_short_rows(const td_slice *s, int8_t *column) {
   const td_conv_2d *p = s->p;
   const int32_t bytes = p->row_bytes, last = (p->in_w - s->left) * p->in_c;
@@ -40,6 +61,14 @@ static void gather_short_rows(const td_slice *s, int8_t *column) {
   copy_short_rows(column, from, 0, bytes, p->kernel_h - above - inside, 0, fill);
 }
 
+/* Whether gather_inside() reads what lies in the image, or right behind it. */
+static inline int32_t is_inside(const td_slice *s) {
+  const td_conv_2d *p = s->p;
+  const int32_t behind = s->top + (p->kernel_h - 1) * p->dilation_h + 1;
+  return s->whole_rows && s->left >= 0 && s->left + p->kernel_w <= p->in_w && s->top >= 0 &&
+         behind < p->in_h && p->in_w * p->in_c >= 16;
+}
+
 /* The next pixel's patch; in `column` unless it lies in the input with all its padding. */
 static const int8_t *next_patch(td_slice *s, int8_t *column) {
   const td_conv_2d *p = s->p;
@@ -48,7 +77,9 @@ static const int8_t *next_patch(td_slice *s, int8_t *column) {
     from = s->image;
     s->image += p->in_c;
   } else {
-    if (s->short_rows) {
+    if (is_inside(s)) {
+      gather_inside(s, column);
+    } else if (s->whole_rows && p->row_bytes <= 16 && p->dilation_h == 1) {
       gather_short_rows(s, column);
     } else {
       from = td_patch_at(p, s->image, s->top, s->left, column);
@@ -65,22 +96,27 @@ static const int8_t *next_patch(td_slice *s, int8_t *column) {
 }
 
 static void all_pixels(td_slice *s, const td_mve_pixels *start, int8_t *column) {
-  const int32_t row = s->p->out_c;
+  const int32_t in_c = s->p->in_c, out_c = s->p->out_c;
   td_mve_pixels two = *start;
   int8_t *out = start->out[0];
-  for (int32_t left = s->p->out_h * s->p->out_w; left > 0; left -= 2) {
+  for (int32_t left = s->p->out_h * s->p->out_w; left > 0; left -= 2, out += 2 * out_c) {
     two.channels = start->channels;
     two.requant = start->requant;
-    two.first = next_patch(s, column);
     two.out[0] = out;
-    if (left == 1) {
-      td_mve_one_pixel(&two);
-      return;
+    two.out[1] = out + out_c;
+    if (s->flat && s->end - s->image >= s->bytes + in_c) {
+      two.first = s->image;
+      two.second = s->image + in_c;
+      s->image += 2 * in_c;
+    } else {
+      two.first = next_patch(s, column);
+      if (left > 1) two.second = next_patch(s, column + s->bytes);
     }
-    two.second = next_patch(s, column + s->bytes);
-    two.out[1] = out + row;
-    out += 2 * row;
-    td_mve_two_pixels(&two);
+    if (left > 1) {
+      td_mve_two_pixels(&two);
+    } else {
+      td_mve_one_pixel(&two);
+    }
   }
 }
 
@@ -97,8 +133,7 @@ void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void
                          .high = p->high};
   s.right = p->out_w * p->stride_w - p->pad_w;
   s.flat = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1;
-  s.short_rows = p->kernel_h > 1 && p->row_bytes <= 16 && p->groups == 1 && p->dilation_h == 1 &&
-                 p->dilation_w == 1;
+  s.whole_rows = p->kernel_h > 1 && p->groups == 1 && p->dilation_w == 1;
   for (int32_t n = 0; n < p->batches; ++n) {
     for (int32_t g = 0; g < p->groups; ++g) {
       s.image = in + n * image_bytes + g * depth;

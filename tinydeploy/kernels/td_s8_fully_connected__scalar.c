@@ -3,12 +3,38 @@
 
 static inline void dot_1x4(const int8_t *in, const int8_t *weights, int32_t depth, uint32_t *acc) {
   uint32_t a = acc[0], b = a, c = a, d = a;
-  for (const int8_t *end = in + depth; in != end; weights += 4) {
-    const int32_t x = *in++;
-    a += (uint32_t)(x * weights[0]);
-    b += (uint32_t)(x * weights[1]);
-    c += (uint32_t)(x * weights[2]);
-    d += (uint32_t)(x * weights[3]);
+  const int8_t *const end = in + depth;
+#ifdef __thumb2__
+  /* A compiler moves an address for every load. */
+#define PRODUCT(acc, at)          \
+  "ldrsb %[w], [%[weights], #" at \
+  "]\n\t"                         \
+  "mla " acc ", %[x], %[w], " acc "\n\t"
+#define INPUT(at_a, at_b, at_c, at_d)                                                             \
+  "ldrsb %[x], [%[in]], #1\n\t" PRODUCT("%[a]", at_a) PRODUCT("%[b]", at_b) PRODUCT("%[c]", at_c) \
+      PRODUCT("%[d]", at_d)
+  int32_t x, w;
+  if (depth >= 4) {
+    __asm__ volatile(
+        "1:\n\t" INPUT("0", "1", "2", "3") INPUT("4", "5", "6", "7")
+        INPUT("8", "9", "10", "11") INPUT("12", "13", "14", "15")
+        "adds %[weights], %[weights], #16\n\t"
+        "cmp %[in], %[fours]\n\t"
+        "bne 1b\n\t"
+        : [in] "+r"(in), [weights] "+r"(weights), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
+          [d] "+r"(d), [x] "=&r"(x), [w] "=&r"(w)
+        : [fours] "r"(end - depth % 4)
+        : "cc", "memory");
+  }
+#undef INPUT
+#undef PRODUCT
+#endif
+  for (; in != end; weights += 4) {
+    const int32_t v = *in++;
+    a += (uint32_t)(v * weights[0]);
+    b += (uint32_t)(v * weights[1]);
+    c += (uint32_t)(v * weights[2]);
+    d += (uint32_t)(v * weights[3]);
   }
   acc[0] = a;
   acc[1] = b;

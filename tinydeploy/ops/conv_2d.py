@@ -25,6 +25,7 @@ from .convolution import (
     channel_multipliers,
     check_bias,
     fold,
+    pair_weights,
     parse_axis,
     parse_requantization,
 )
@@ -148,7 +149,7 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     if kernel.isa is Isa.MVE:
         return helium.weights(rows, params.groups)
     if kernel.isa is Isa.DSP:
-        return Constant("weights", np.pad(rows, ((0, 0), (0, -patch % 4))), align=4)
+        return pair_weights(np.pad(rows, ((0, 0), (0, -patch % 4))), params.groups)
     filters = params.out_c // params.groups
     blocks = np.zeros((params.groups, ceil_to(filters, 4), ceil_to(patch, 4)), np.int8)
     blocks[:, :filters, :patch] = rows.reshape(params.groups, filters, -1)
@@ -169,7 +170,9 @@ def _tables(
 ) -> Constant:
     if kernel.isa is Isa.MVE:
         return helium.tables(requant, folded, params.groups)
-    return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
+    if kernel.isa is Isa.DSP:
+        return requant.pair_records(folded, params.groups)
+    return requant.records(folded)
 
 
 def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
@@ -248,6 +251,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
 
 
 MVE = Kernel("td_s8_conv_2d__mve", Isa.MVE, lambda params: helium.applies(params.requant))
-DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast)
+DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast_in_pairs)
 SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)

@@ -238,7 +238,7 @@ def _one_channel(params: Params) -> bool:
 
 # With one input channel it is an ordinary convolution.
 CONV_DSP = Kernel(
-    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast
+    conv_2d.DSP.name, Isa.DSP, lambda params: _one_channel(params) and params.requant.fast_in_pairs
 )
 CONV_MVE = Kernel(
     conv_2d.MVE.name,
