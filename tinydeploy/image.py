@@ -1,0 +1,113 @@
+"""The bytes that a flash tool writes: an ELF's load segments, as .bin, Intel HEX and UF2."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import uf2
+from .boards import Board
+from .errors import InputError, RequestError
+
+ERASED = 0xFF  # what flash holds where nothing was written
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes at an address of the flash."""
+
+    address: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        return self.address + len(self.data)
+
+
+@dataclass(frozen=True)
+class Image:
+    """What goes into the flash, by address; segments neither touch nor overlap."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def address(self) -> int:
+        return self.segments[0].address
+
+    def to_bin(self) -> bytes:
+        """All from the first to the last byte; what is between segments is erased flash."""
+        content = bytearray()
+        for segment in self.segments:
+            content += bytes([ERASED]) * (segment.address - self.address - len(content))
+            content += segment.data
+        return bytes(content)
+
+    def to_hex(self) -> str:
+        """As Intel HEX."""
+        from intelhex import IntelHex
+
+        content = IntelHex()
+        for segment in self.segments:
+            content.puts(segment.address, segment.data)
+        text = io.StringIO()
+        content.write_hex_file(text, eolstyle="native")
+        return text.getvalue()
+
+    def to_uf2(self, family: int) -> bytes:
+        """As UF2, for the boot loader of a family of microcontrollers."""
+        return uf2.encode([(s.address, s.data) for s in self.segments], family)
+
+
+def read(elf: Path, board: Board) -> Image:
+    """What of an ELF goes into a board's flash.
+
+    Raises:
+        InputError: It is no ELF for a Cortex-M.
+        RequestError: It has nothing for the flash of this board, or something for elsewhere.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with elf.open("rb") as stream:
+            file = ELFFile(stream)
+            machine = file["e_machine"]
+            found = [
+                Segment(s["p_paddr"], s.data())
+                for s in file.iter_segments("PT_LOAD")
+                if s["p_filesz"] > 0
+            ]
+    except OSError as error:
+        raise InputError(f"cannot read {elf}: {error.strerror}") from error
+    except ELFError as error:
+        raise InputError(f"{elf} is no ELF file: {error}") from error
+    if machine != "EM_ARM":
+        raise InputError(f"{elf} is a program for {machine}, not for a Cortex-M")
+    _check(elf, board, found)
+    return Image(_joined(found))
+
+
+def _check(elf: Path, board: Board, segments: list[Segment]) -> None:
+    flash = board.flash
+    if flash is None:
+        raise RequestError(f"{board.name} has no flash", "tinydeploy boards")
+    if not segments:
+        raise RequestError(f"{elf} holds nothing to write")
+    for segment in segments:
+        if not flash.origin <= segment.address <= segment.end <= flash.end:
+            raise RequestError(
+                f"{elf} has 0x{segment.address:08x} to 0x{segment.end:08x}, {board.name}'s flash "
+                f"is 0x{flash.origin:08x} to 0x{flash.end:08x}",
+                f"build it for this board: tinydeploy build MODEL --board {board.name}",
+            )
+
+
+def _joined(segments: list[Segment]) -> tuple[Segment, ...]:
+    joined: list[Segment] = []
+    for segment in sorted(segments, key=lambda s: s.address):
+        if joined and joined[-1].end == segment.address:
+            before = joined.pop()
+            segment = Segment(before.address, before.data + segment.data)
+        joined.append(segment)
+    return tuple(joined)
