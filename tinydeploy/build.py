@@ -35,6 +35,9 @@ class BuildRequest:
         cache: A SCons CacheDir of object files, shared by any number of out folders.
         sanitize: With address and undefined-behaviour sanitizers, for board host.
         strict: Warnings of the C compiler are errors.
+        tflm_root: Where TFLite Micro is installed, for engine tflm; None looks where settings say.
+        arena_bytes: For engine tflm: how large its arena is; None measures what it needs.
+        measuring: For engine tflm: a firmware that tells what it uses of the arena.
     """
 
     model: Path
@@ -47,6 +50,9 @@ class BuildRequest:
     cache: Path | None = None
     sanitize: bool = False
     strict: bool = False
+    tflm_root: Path | None = None
+    arena_bytes: int | None = None
+    measuring: bool = False
 
     @property
     def folder(self) -> Path:
@@ -63,7 +69,7 @@ def default_out(model: Path, board: str) -> Path:
 OPTIONS = {
     "model": "the .tflite file",
     "board": "a board's name (tinydeploy boards lists them); host is this machine",
-    "engine": "aot",
+    "engine": "aot or tflm",
     "toolchain": "auto, arm-gnu, zig or host",
     "opt": "speed or size",
     "out": "the folder to write to; build/<model>-<board> if not given",
@@ -71,6 +77,9 @@ OPTIONS = {
     "cache": "a folder that keeps what was compiled, for other builds too",
     "sanitize": "1: with address and undefined-behaviour sanitizers, for board host",
     "strict": "1: warnings of the C compiler are errors",
+    "tflm": "where TFLite Micro is installed, for engine tflm; TFLM_ROOT if not given",
+    "arena": "bytes of TFLite Micro's arena; measured if not given",
+    "measuring": "1: a firmware that tells what it uses of TFLite Micro's arena",
 }
 
 
@@ -87,6 +96,9 @@ def options(request: BuildRequest) -> dict[str, str]:
         "cache": str(request.cache or ""),
         "sanitize": "1" if request.sanitize else "",
         "strict": "1" if request.strict else "",
+        "tflm": str(request.tflm_root or ""),
+        "arena": str(request.arena_bytes or ""),
+        "measuring": "1" if request.measuring else "",
     }
     return {name: text for name, text in texts.items() if text}
 
@@ -118,7 +130,19 @@ def request_from(options: Mapping[str, str]) -> BuildRequest:
         cache=Path(given["cache"]) if "cache" in given else None,
         sanitize=_one_of(given, "sanitize", ("0", "1")) == "1",
         strict=_one_of(given, "strict", ("0", "1")) == "1",
+        tflm_root=Path(given["tflm"]) if "tflm" in given else None,
+        arena_bytes=_bytes_of(given, "arena"),
+        measuring=_one_of(given, "measuring", ("0", "1")) == "1",
     )
+
+
+def _bytes_of(given: Mapping[str, str], name: str) -> int | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 1 << 32:
+        raise InputError(f"{name}={value:.40}: not a number of bytes", f"{name}=32768")
+    return int(value)
 
 
 def _one_of(given: Mapping[str, str], name: str, values: tuple[str, ...]) -> str:

@@ -27,6 +27,7 @@ class Section:
         load_address: Where the flash holds its content; `address` for code and constants.
         bytes: Its size in memory.
         stored: The image holds its content; false for what start-up code clears or leaves alone.
+        file_offset: Where in the ELF that is.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Section:
     load_address: int
     bytes: int
     stored: bool
+    file_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,17 @@ class Firmware:
             return None
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
 
+    def file_offset(self, address: int) -> int:
+        """Where in the ELF the byte is that the image has at an address.
+
+        Raises:
+            KeyError: It has none there.
+        """
+        for section in self.sections:
+            if section.stored and section.address <= address < section.address + section.bytes:
+                return section.file_offset + address - section.address
+        raise KeyError(address)
+
     def largest(self, memory: Memory, count: int = 10) -> tuple[Symbol, ...]:
         """The symbols that take most of a memory, largest first."""
         inside = [s for s in self.symbols.values() if memory.origin <= s.address < memory.end]
@@ -157,7 +170,8 @@ def _sections(file: ELFFile) -> tuple[Section, ...]:
             0,
         )
         stored = section["sh_type"] != "SHT_NOBITS"
-        found.append(Section(section.name, address, address + shift, size, stored))
+        offset = section["sh_offset"]
+        found.append(Section(section.name, address, address + shift, size, stored, offset))
     return tuple(sorted(found, key=lambda s: s.address))
 
 

@@ -39,11 +39,12 @@ class Status(IntEnum):
 
 
 class Kind(IntEnum):
-    """Which of the model's tensors."""
+    """Which of the model's tensors, or what it says is wrong."""
 
     INPUT = 0
     OUTPUT = 1
     LAYER = 2
+    MESSAGE = 3
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _plan(request: BuildRequest) -> Steps:
     toolchain = toolchains.find(
         request.toolchain, for_host=board.is_host, sanitize=request.sanitize
     )
-    return Steps(
+    step = Steps(
         folder=request.folder,
         model=request.model.name,
         module=pipeline.plan_build(request),
@@ -111,6 +111,8 @@ def _plan(request: BuildRequest) -> Steps:
         optimize=Optimize(request.optimize),
         strict=request.strict,
     )
+    step.check()
+    return step
 
 
 def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
@@ -143,7 +145,12 @@ def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
 
     script = step.module.linker_script
     inputs = [*objects, *([written[f"src/{script}"]] if script else [])]
-    key = _key(step.toolchain.version, *step.toolchain.link_flags(step.board.core), *step.objects)
+    key = _key(
+        step.toolchain.version,
+        *step.toolchain.link_flags(step.board.core),
+        *step.objects,
+        *([library.sha256] if (library := step.module.library) else []),
+    )
     linker = Builder(action=Action(_link, _title("LD"), ["TD_KEY"]))
     elf, map_ = declare.built(linker, [steps.ELF, steps.MAP], inputs, key)
 

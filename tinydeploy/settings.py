@@ -22,6 +22,7 @@ class Settings:
         boards: Folders of the project's own boards, absolute.
         toolchain, engine, opt: As the options of the same names.
         cache: A folder of object files shared between builds, absolute.
+        tflm_root: Where TFLite Micro is installed, absolute: `root` of the table [tflm].
     """
 
     board: str | None = None
@@ -30,6 +31,7 @@ class Settings:
     engine: str | None = None
     opt: str | None = None
     cache: Path | None = None
+    tflm_root: Path | None = None
 
 
 def find(start: Path | None = None) -> Settings:
@@ -53,7 +55,7 @@ def _read(path: Path) -> Settings:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
-    known = Settings.__dataclass_fields__
+    known = [*(name for name in Settings.__dataclass_fields__ if name != "tflm_root"), "tflm"]
     for key in content:
         if key not in known:
             raise InputError(f"{path}: unknown key {key!r}", f"known: {', '.join(known)}")
@@ -66,7 +68,19 @@ def _read(path: Path) -> Settings:
         engine=_text(content, path, "engine"),
         opt=_text(content, path, "opt"),
         cache=_path(cache, path) if cache else None,
+        tflm_root=_tflm_root(content, path),
     )
+
+
+def _tflm_root(content: dict[str, Any], path: Path) -> Path | None:
+    table = content.get("tflm", {})
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: tflm is {table!r}, needs a table", '[tflm]\nroot = "DIR"')
+    for key in table:
+        if key != "root":
+            raise InputError(f"{path}: unknown key {key!r} in [tflm]", "known: root")
+    root = _text(table, path, "root")
+    return _path(root, path) if root else None
 
 
 def _path(text: str, file: Path) -> Path:

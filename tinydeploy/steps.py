@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from . import process
-from .emit.module import CModule
+from .emit.module import CModule, Library
 from .errors import DoesNotFit, RequestError
 from .toolchains import base
 
@@ -62,12 +62,24 @@ class Steps:
     def flags(self, source: str) -> tuple[str, ...]:
         """All that decides what a source's object holds, beside the source's text."""
         flags = [*self.toolchain.compile_flags(self.board.core, self.optimize)]
+        if source.endswith(".cc"):
+            flags = [*base.cxx_flags(flags), *_library_flags(self.module.library)]
         if PurePosixPath(source).name == _MEMORY_FUNCTIONS:
             flags += self.toolchain.memory_function_flags()
         flags += ["-Werror"] if self.strict else []
-        flags += [f"-I{PurePosixPath('src', folder)}" for folder in self.module.include_dirs]
+        # C++ gets the C library's own headers: the string.h of src/ is for code without one.
+        include = "-iquote" if source.endswith(".cc") else "-I"
+        flags += [f"{include}{PurePosixPath('src', folder)}" for folder in self.module.include_dirs]
         flags += [f"-D{name}={value}" for name, value in sorted(self.module.defines.items())]
         return tuple(flags)
+
+    def check(self) -> None:
+        """Raises RequestError where the toolchain cannot link what the module needs."""
+        if self.module.library and not self.toolchain.links_libraries:
+            raise RequestError(
+                f"toolchain {self.toolchain.name} does not link {self.module.library.archive.name}",
+                "--toolchain arm-gnu",
+            )
 
     def holds(self, path: str, text: str) -> bool:
         """Whether a file of the out folder has just this content."""
@@ -127,7 +139,7 @@ class Steps:
         Raises:
             RequestError: It does not link, or does not fit the board's memories.
         """
-        script = self.module.linker_script
+        script, library = self.module.linker_script, self.module.library
         try:
             with (
                 _replacing(self.folder / ELF) as elf,
@@ -143,6 +155,7 @@ class Steps:
                         script=f"src/{script}" if script else None,
                         elf=self._relative(elf),
                         map=self._relative(map_),
+                        libraries=(str(library.archive),) if library else (),
                     ),
                 )
                 if result.returncode != 0:
@@ -195,6 +208,16 @@ class Steps:
                     f"tinydeploy boards --fits {self.model}",
                 )
         return None
+
+
+def _library_flags(library: Library | None) -> list[str]:
+    """How C++ sees a library: its headers' warnings and places are nobody's business."""
+    if library is None:
+        return []
+    flags = [f"-D{define}" for define in library.defines]
+    for folder in library.include_dirs:
+        flags += ["-isystem", str(folder), f"-ffile-prefix-map={folder}=library"]
+    return flags
 
 
 def _bytes(text: str) -> bytes:

@@ -85,6 +85,8 @@ def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:
             code_bytes=None if flash is None else flash - weights,
             board_ram_bytes=board.ram.bytes if board.ram else None,
             board_flash_bytes=board.flash.bytes if board.flash else None,
+            arena_planned_bytes=prepared.arena.planned_bytes if prepared.arena else None,
+            arena_used_bytes=prepared.arena.used_bytes if prepared.arena else None,
             sections=tuple(_section(section, board) for section in firmware.sections),
         ),
         duration_s=round(seconds, 3),

@@ -139,9 +139,9 @@ class Client:
                 f"{board} holds the model with SHA-256 {sha256}, expected is {self._sha256}",
                 "build and flash the firmware again",
             )
-        if reply.status != Status.OK:
-            raise DeviceError(f"td_model_init() failed on {board}")
         self._chunk_bytes = data_bytes
+        if reply.status != Status.OK:
+            raise DeviceError(f"td_model_init() failed on {board}{self._why(data_bytes)}")
         self._hello = Hello(
             board=board,
             sha256=sha256,
@@ -191,6 +191,10 @@ class Client:
         """An output's bytes; valid until the next load."""
         return self._read(Kind.OUTPUT, index, self._known().outputs[index])
 
+    def message(self) -> str:
+        """What the model's engine says is wrong; "" for nothing."""
+        return self._message(self._known().data_bytes)
+
     def run_layers(self) -> Iterator[LayerResult]:
         """Runs the model step by step, each when it is asked for."""
         for step in range(self._known().layers):
@@ -231,6 +235,24 @@ class Client:
             crc = zlib.crc32(self._loaded[index], crc)
         return crc.to_bytes(4, "little")
 
+    def _message(self, data_bytes: int) -> str:
+        reply = self._request(
+            Type.TENSOR, struct.pack("<II", Kind.MESSAGE, 0), self._silence_s, check_status=False
+        )
+        if reply.status != Status.OK:  # a firmware from before there were messages
+            return ""
+        size = int.from_bytes(reply.data[:4], "little")
+        text = self._read(Kind.MESSAGE, 0, size, data_bytes)
+        return " ".join(text.decode("ascii", "replace").split())
+
+    def _why(self, data_bytes: int) -> str:
+        """What the model's engine says is wrong, to be added to an error."""
+        try:
+            told = self._message(data_bytes)
+        except DeviceError:
+            return ""
+        return f": {told}" if told else ""
+
     def _tensor(self, kind: Kind, index: int) -> tuple[int, int]:
         """(bytes, operator's number in the file)."""
         reply = self._request(Type.TENSOR, struct.pack("<II", kind, index), self._silence_s)
@@ -242,17 +264,17 @@ class Client:
         reply = self._request(kind, data, self._run_s)
         return self._transport.scale(int.from_bytes(reply.data, "little"), hz)
 
-    def _read(self, kind: Kind, index: int, size: int) -> bytes:
+    def _read(self, kind: Kind, index: int, size: int, data_bytes: int | None = None) -> bytes:
         def part(offset: int, size: int) -> bytes:
             return struct.pack("<IIII", kind, index, offset, size)
 
-        return b"".join(self._in_chunks(Type.READ, part, size, self._known().data_bytes))
+        most = data_bytes or self._known().data_bytes
+        return b"".join(self._in_chunks(Type.READ, part, size, most))
 
     def _in_chunks(
         self, kind: Type, part: Callable[[int, int], bytes], total: int, most: int
     ) -> Iterator[bytes]:
         """Moves `total` bytes; on a bad line in chunks so small that some get through."""
-        hello = self._known()
         offset = 0
         patience = _Patience(self._silence_s)
         while offset < total:
@@ -264,7 +286,7 @@ class Client:
                 continue
             self._check(kind, reply)
             offset += size
-            self._chunk_bytes = min(self._chunk_bytes + CHUNK_GROWTH_BYTES, hello.data_bytes)
+            self._chunk_bytes = max(min(self._chunk_bytes + CHUNK_GROWTH_BYTES, most), size)
             patience = _Patience(self._silence_s)
             yield reply.data
 
@@ -307,7 +329,8 @@ class Client:
         if reply.status in (Status.NO_SESSION, Status.NOT_READY):
             raise DeviceRestarted(f"the device was reset before {kind.name}")
         if reply.status == Status.FAILED:
-            raise DeviceError(f"the model's code reported an error in {kind.name}")
+            why = self._why(self._known().data_bytes) if kind in (Type.RUN, Type.STEP) else ""
+            raise DeviceError(f"the model's code reported an error in {kind.name}{why}")
         if reply.status != Status.OK:
             raise DeviceError(f"the device refused {kind.name} with status {reply.status}")
 

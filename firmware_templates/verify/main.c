@@ -6,6 +6,8 @@
 #include "td_model.h"
 #include "wire.h"
 
+enum { MESSAGE_BYTES = 1024 }; /* of a longer one, the beginning */
+
 static td_frame frame; /* the request, then the reply in its place */
 
 static uint16_t session; /* 0 until the host has said hello: a restart is thereby noticed */
@@ -29,16 +31,21 @@ static void copy(uint8_t *to, const uint8_t *from, uint32_t bytes) {
   }
 }
 
+static uint32_t length_of(const char *text, uint32_t most) {
+  uint32_t length = 0;
+  while (length < most && text[length] != '\0') {
+    length++;
+  }
+  return length;
+}
+
 static uint32_t hello(void) {
   const uint32_t fields[] = {
       TD_WIRE_PROTOCOL,     TD_WIRE_DATA_BYTES,    td_board_cycles_hz(), init_ticks,
       td_model_input_count, td_model_output_count, td_model_layer_count,
   };
   uint8_t *to = (uint8_t *)frame.data;
-  uint32_t name_bytes = 0;
-  while (td_board_name[name_bytes] != '\0' && name_bytes < 64u) {
-    name_bytes++;
-  }
+  const uint32_t name_bytes = length_of(td_board_name, 64u);
   copy(to, (const uint8_t *)fields, sizeof fields);
   copy(to + sizeof fields, td_model_sha256, 32u);
   copy(to + sizeof fields + 32u, (const uint8_t *)td_board_name, name_bytes);
@@ -57,6 +64,10 @@ static int find(uint32_t kind, uint32_t index, td_tensor *tensor, uint32_t *numb
     const td_layer layer = td_model_layer(index);
     *tensor = layer.output;
     *number = layer.index;
+  } else if (kind == TD_KIND_MESSAGE && index == 0u) {
+    const char *const message = td_model_message();
+    tensor->data = (void *)(uintptr_t)message; /* is only read */
+    tensor->bytes = length_of(message, MESSAGE_BYTES);
   } else {
     return 0;
   }
@@ -132,7 +143,7 @@ static uint32_t answer(uint32_t data_bytes, int again) {
     const uint32_t needed = in[0] == TD_KIND_LAYER    ? in[1] + 1u
                             : in[0] == TD_KIND_OUTPUT ? td_model_layer_count
                                                       : layers_run;
-    if (layers_run != needed) {
+    if (in[0] != TD_KIND_MESSAGE && layers_run != needed) {
       frame.status = TD_STATUS_NOT_READY;
       return 0u;
     }

@@ -30,7 +30,8 @@ enum {
   TD_STATUS_NOT_READY = 4   /* the inputs, or the layer before, are not what the host thinks */
 };
 
-enum { TD_KIND_INPUT = 0, TD_KIND_OUTPUT = 1, TD_KIND_LAYER = 2 };
+/* A message is text, read like a tensor. */
+enum { TD_KIND_INPUT = 0, TD_KIND_OUTPUT = 1, TD_KIND_LAYER = 2, TD_KIND_MESSAGE = 3 };
 
 /* A frame's body without its CRC. `data` has room for the CRC behind the largest data. */
 typedef struct {

@@ -161,6 +161,8 @@ const uint32_t td_model_layer_count = {len(calls)};
 
 td_status td_model_init(void) {{ return TD_OK; }}
 
+const char *td_model_message(void) {{ return ""; }}
+
 td_tensor td_model_input(uint32_t i) {{
   static const td_tensor inputs[] = {{{inputs}}};
   return inputs[i];

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .aot import Aot
-from .base import Emission, Engine
+from .base import Arena, Context, Emission, Engine
+from .tflm import Tflm
 
-ENGINES: Mapping[str, Engine] = {"aot": Aot()}
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (Aot(), Tflm())}
 
-__all__ = ["ENGINES", "Emission", "Engine"]
+__all__ = ["ENGINES", "Arena", "Context", "Emission", "Engine"]

@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..paths import KERNELS
 from ..plan.plan import Target
 from ..plan.planner import make_plan
-from .base import Emission
+from .base import Context, Emission
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -21,7 +21,8 @@ class Aot:
 
     name = "aot"
 
-    def emit(self, graph: Graph, target: Target) -> Emission:
+    def emit(self, graph: Graph, target: Target, context: Context | None = None) -> Emission:
+        del context
         plan = make_plan(transforms.apply(graph), target)
         sources = sorted({call.kernel.source for call in plan.calls})
         headers = sorted({call.header for call in plan.calls})

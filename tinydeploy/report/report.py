@@ -99,6 +99,9 @@ class Memory:
             parameters, tables.
         code_bytes: Flash beside weights_bytes: code, its constants, the vector table, initial
             values of data. Null on the host.
+        arena_planned_bytes: What our planner takes for the same tensors, where the engine divides
+            its arena at run time; null for engines whose plan is the arena.
+        arena_used_bytes: What that engine says that it uses of the arena; null likewise.
         board_ram_bytes: What the board has for the image; null on the host.
         board_flash_bytes: What the board has for the image; null on the host.
         sections: The parts of the image, by address.
@@ -111,6 +114,8 @@ class Memory:
     code_bytes: int | None
     board_ram_bytes: int | None = None
     board_flash_bytes: int | None = None
+    arena_planned_bytes: int | None = None
+    arena_used_bytes: int | None = None
     sections: tuple[Section, ...] = ()
 
 

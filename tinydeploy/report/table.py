@@ -85,6 +85,8 @@ def _memory(memory: Memory, sign: Signs) -> RenderableType:
     parts = Text()
     for name, taken in (
         ("arena", memory.arena_bytes),
+        ("used", memory.arena_used_bytes),
+        ("planned", memory.arena_planned_bytes),
         ("weights", memory.weights_bytes),
         ("code", memory.code_bytes),
     ):

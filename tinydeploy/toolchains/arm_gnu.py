@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "arm-gnu"
 _PROGRAM = "arm-none-eabi-gcc"
+_C_LIBRARY = ("-lm", "-lc_nano")
 HINT = "install the Arm GNU toolchain (Debian: apt install gcc-arm-none-eabi), or toolchain zig"
 
 
@@ -28,6 +29,7 @@ class ArmGnu:
     name: str
     version: str
     cc: tuple[str, ...]
+    links_libraries = True
 
     def compile_flags(self, core: Core, optimize: Optimize) -> tuple[str, ...]:
         return (
@@ -68,6 +70,8 @@ class ArmGnu:
             *script,
             f"-Wl,-Map={link.map}",
             *link.objects,
+            *link.libraries,
+            *(_C_LIBRARY if link.libraries else ()),
             "-lgcc",
             "-o",
             link.elf,

@@ -34,6 +34,11 @@ COMMON_FLAGS = (
     "-ffp-contract=off",
 )
 
+# Of a C compiler's flags, those that a C++ compiler does not take; headers of C++ need more of an
+# implementation than a freestanding one has.
+_C_ONLY = frozenset(("-std=c99", "-Werror=implicit-function-declaration", "-ffreestanding"))
+_CXX_FLAGS = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics")
+
 # What a build may see of the user's environment: variables such as CPATH change the result.
 _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TEMP", "SYSTEMROOT", "XDG_CACHE_HOME")
 
@@ -48,13 +53,14 @@ _EMPTY_WORDS = re.compile(r"collect2: error: ld returned|linker command failed")
 
 @dataclass(frozen=True)
 class Link:
-    """What is linked; every path is relative to `folder`."""
+    """What is linked; every path but those of libraries is relative to `folder`."""
 
     folder: Path
     objects: tuple[str, ...]
     script: str | None
     elf: str
     map: str
+    libraries: tuple[str, ...] = ()
 
 
 class Toolchain(Protocol):
@@ -64,6 +70,7 @@ class Toolchain(Protocol):
         name: Its key in TOOLCHAINS.
         version: What it says of itself; part of what decides whether to compile again.
         cc: How its compiler is started.
+        links_libraries: Whether it can link a `Library`, and has the C library that those need.
     """
 
     @property
@@ -74,6 +81,9 @@ class Toolchain(Protocol):
 
     @property
     def cc(self) -> tuple[str, ...]: ...
+
+    @property
+    def links_libraries(self) -> bool: ...
 
     def compile_flags(self, core: Core, optimize: Optimize) -> tuple[str, ...]:
         """Flags that decide what the object file holds."""
@@ -99,6 +109,11 @@ class Toolchain(Protocol):
         Raises:
             RequestError: The linker cannot be started.
         """
+
+
+def cxx_flags(flags: Sequence[str]) -> tuple[str, ...]:
+    """For C++ without exceptions and what they need, from the flags for C."""
+    return (*(flag for flag in flags if flag not in _C_ONLY), *_CXX_FLAGS)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -38,6 +38,7 @@ class Host:
     version: str
     cc: tuple[str, ...]
     sanitize: bool = False
+    links_libraries = False
 
     @property
     def _is_zig(self) -> bool:

@@ -31,6 +31,7 @@ class Zig:
     name: str
     version: str
     program: Path
+    links_libraries = False
 
     @property
     def cc(self) -> tuple[str, ...]:
