@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from .boards import Board, all_boards
 from .errors import DoesNotFit
-from .plan.plan import Plan
+from .plan.plan import Placement, Plan
 
 # What a firmware takes beside the model, measured on the verify firmware and rounded up: RAM for
 # the wire and the board; flash for start-up code, the wire and the kernels. The linker has the last
@@ -72,18 +73,28 @@ def too_big_hint(plan: Plan, model: Path, folders: Sequence[Path]) -> str:
         if not b.is_host and not b.name.startswith("generic_") and fits(plan, b)
     ]
     if not suitable:
-        return f"no board here fits it; tinydeploy boards --fits {model} says by how much"
+        return (
+            f"no board here fits it; tinydeploy boards --fits {quote(str(model))} says by how much"
+        )
     shown = ", ".join(suitable[:4]) + (", ..." if len(suitable) > 4 else "")
-    return f"fits {shown}; tinydeploy boards --fits {model} lists them all"
+    return f"fits {shown}; {command} lists them all"
 
 
 def _live_bytes(plan: Plan) -> list[int]:
-    """For each call, the bytes alive during it."""
-    places = {(p.offset, p.first, p.last): p for p in plan.placements.values()}.values()
+    """For each call, the bytes of the arena that are in use during it; an output may lie over its
+    inputs."""
     return [
-        sum(p.bytes for p in places if p.first <= i <= p.last) + (scratch.bytes if scratch else 0)
+        _covered([*(p for p in plan.placements.values() if p.first <= i <= p.last), scratch])
         for i, scratch in enumerate(plan.scratch)
     ]
+
+
+def _covered(places: Sequence[Placement | None]) -> int:
+    total = end = 0
+    for place in sorted((p for p in places if p), key=lambda p: p.offset):
+        total += max(0, place.offset + place.bytes - max(end, place.offset))
+        end = max(end, place.offset + place.bytes)
+    return total
 
 
 def _weight_bytes(plan: Plan) -> list[int]:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise InputError(f"{label} does not exist", f"ls {path.parent}") from None
+        raise InputError(f"{label} does not exist", f"ls {quote(str(path.parent))}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{label} cannot be read: {reason}") from None
