@@ -72,10 +72,9 @@ def too_big_hint(plan: Plan, model: Path, folders: Sequence[Path]) -> str:
         for b in all_boards(folders)
         if not b.is_host and not b.name.startswith("generic_") and fits(plan, b)
     ]
+    command = f"tinydeploy boards --fits {quote(str(model))}"
     if not suitable:
-        return (
-            f"no board here fits it; tinydeploy boards --fits {quote(str(model))} says by how much"
-        )
+        return f"no board here fits it; {command} says by how much"
     shown = ", ".join(suitable[:4]) + (", ..." if len(suitable) > 4 else "")
     return f"fits {shown}; {command} lists them all"
 

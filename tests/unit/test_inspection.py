@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from tests.support import REPOSITORY
+from tinydeploy import boards, fit
+from tinydeploy.errors import DoesNotFit
 from tinydeploy.plan.plan import Isa, Target
 from tinydeploy.plan.planner import make_plan
 from tinydeploy.report import inspection, terminal
@@ -72,6 +76,18 @@ def test_facts_are_shown_with_their_units() -> None:
     assert lines[2:4] == ["          origin  0x20000000", "          bytes   192 KiB"]
     assert "sram1[red]" in lines[1]
     assert lines[-1] == "runners   a, b"
+
+
+def test_the_largest_layer_of_a_refusal_takes_what_the_arena_takes() -> None:
+    plan = make_plan(load(DIGITS), Target((Isa.SCALAR,)))
+    board = boards.load("bluepill_f103")
+    memories = tuple(m if m.kind == "flash" else replace(m, bytes=1024) for m in board.mcu.memories)
+    small = replace(board, mcu=replace(board.mcu, memories=memories))
+    with pytest.raises(DoesNotFit, match=r"needs .* of RAM") as raised:
+        fit.check(plan, small, Path("it's.tflite"), ())
+    sizes = re.findall(r"layer \d+ [A-Z0-9_]+, ([\d.]+) KiB", raised.value.message)
+    assert float(sizes[0]) == pytest.approx(plan.arena_bytes / 1024, abs=0.051)
+    assert "--fits 'it'\"'\"'s.tflite'" in raised.value.hint
 
 
 @dataclass(frozen=True)
