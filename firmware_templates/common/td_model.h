@@ -53,8 +53,8 @@ td_layer td_model_layer(uint32_t i);
 /* Runs every layer. */
 td_status td_model_run(void);
 
-/* What the model's engine says is wrong, in words: ASCII, "" for nothing. May be called at any time,
- * after td_model_init() failed too. */
+/* What the model's engine says is wrong, in words: ASCII, "" for nothing. May be called at any
+ * time, after td_model_init() failed too. */
 const char *td_model_message(void);
 
 /* Runs step `i` alone; calling it for i = 0, 1, ... in order equals td_model_run(). */

@@ -34,7 +34,7 @@ static void put(const char *text) {
 
 static void put_word(uint32_t value) {
   for (int shift = 28; shift >= 0; shift -= 4) {
-    td_board_putc((uint8_t) "0123456789abcdef"[(value >> shift) & 15u]);
+    td_board_putc((uint8_t)"0123456789abcdef"[(value >> shift) & 15u]);
   }
   td_board_putc(' ');
 }

@@ -45,8 +45,8 @@ static void check_copy(uint32_t to, uint32_t from, uint32_t bytes) {
     expected[to + i] = expected[from + i];
   }
   const int apart = to >= from + bytes || from >= to + bytes;
-  void *result = apart ? memcpy(given + to, given + from, bytes)
-                       : memmove(given + to, given + from, bytes);
+  void *result =
+      apart ? memcpy(given + to, given + from, bytes) : memmove(given + to, given + from, bytes);
   check(apart && result == given + to ? "memcpy" : "memmove");
 }
 

@@ -52,7 +52,7 @@ MCU_EDITS = [
     ('title = "STM32L4R5ZI"', "title = 5", "title must be a string, and is an integer"),
     ('title = "STM32L4R5ZI"', 'title = "a\\nb"', "one line of printable characters"),
     ('title = "STM32L4R5ZI"', "", "missing key title"),
-    ("clock_hz = 4_000_000", "clock_hz = 4e6", "clock_hz must be an integer, and is a float"),
+    ("clock_hz = 4_000_000", "clock_hz = 4e6", "clock_hz must be an integer, and is a number"),
     ("clock_hz = 4_000_000", "clock_hz = true", "clock_hz must be an integer, and is true or"),
     ("clock_hz = 4_000_000", "clock_hz = -1", "clock_hz is -1"),
     ("clock_hz = 4_000_000", "clock_hz = 50_000", "baud, not 115200"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import REPOSITORY
 from tinydeploy import frames, wire
 from tinydeploy.fault import Registers
 from tinydeploy.frames import Frame, Kind, Status, Type
@@ -296,6 +298,9 @@ def test_chunks_shrink_on_a_bad_line():
     assert client.retries > 0
 
 
-def test_kinds_are_those_of_the_header():
-    assert [k.value for k in Kind] == [0, 1, 2]
-    assert [t.value for t in Type] == [1, 2, 3, 4, 5, 6, 7]
+def test_numbers_are_those_of_the_header():
+    header = (REPOSITORY / "firmware_templates" / "verify" / "wire.h").read_text("utf-8")
+    for prefix, numbers in (("KIND_", Kind), ("STATUS_", Status), ("", Type)):
+        told = dict(re.findall(rf"\bTD_{prefix}([A-Z]+(?:_[A-Z]+)*) = (\d+)\b", header))
+        assert prefix == "" or len(told) == len(numbers)
+        assert {m.name: str(m.value) for m in numbers}.items() <= told.items()

@@ -53,8 +53,8 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
  * ceil(patch / 4). scratch: 36 * quads bytes. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
-/* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned. requant: for each group bias
- * and rows as in td_mve.h. scratch: twice patch rounded up to 16, and 16. */
+/* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned. requant: for each group
+ * bias and rows as in td_mve.h. scratch: twice patch rounded up to 16, and 16. */
 void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 #endif

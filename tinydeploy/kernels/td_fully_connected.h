@@ -35,8 +35,8 @@ typedef struct {
 void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                    void *scratch);
 
-/* weights: [ceil(out_depth / 4), quads, 2, 2] words, 4-byte aligned, indices over output channels by
- * fours, input by fours, pairs of channels a and b, even and odd inputs. A word holds two int16
+/* weights: [ceil(out_depth / 4), quads, 2, 2] words, 4-byte aligned, indices over output channels
+ * by fours, input by fours, pairs of channels a and b, even and odd inputs. A word holds two int16
  * a + 256 b of its inputs; no weight is -128. Zeros where there is none. `quads` is
  * ceil(in_depth / 4). requant: rows of multiplier, scale, offset as in td_record (td_simd.h).
  * scratch: not used. */
