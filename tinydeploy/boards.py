@@ -261,8 +261,8 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
 def _check_bootloader(path: Path, kept: int, mcu: Mcu) -> None:
     if kept and (not 0 < kept < mcu.flash.bytes or kept % mcu.vectors_alignment):
         raise InputError(
-            f"{path}: bootloader_bytes is {kept:#x}, and {mcu.title} has {mcu.flash.bytes:#x} bytes "
-            f"of flash; its vector table must be at a multiple of {mcu.vectors_alignment:#x}"
+            f"{path}: bootloader_bytes is {kept:#x}, {mcu.title}'s flash has {mcu.flash.bytes:#x} "
+            f"bytes; its vector table must be at a multiple of {mcu.vectors_alignment:#x}"
         )
     if kept and not cores.find(mcu.core, mcu.fpu).has_vtor:
         raise InputError(
