@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,6 +106,7 @@ class _BoardFile:
     qemu: Annotated[Qemu | None, "runs in QEMU"] = None
     usb: Annotated[Usb | None, "the USB device that the console comes out of"] = None
     flash: Annotated[tuple[FlashTool, ...], "what can write its flash, the default first"] = ()
+    bootloader_bytes: Annotated[int, "of the flash's start that its boot loader keeps"] = 0
     stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
 
@@ -124,9 +125,10 @@ class Board:
         title: "NUCLEO-L4R5ZI".
         core: Its processor core, with compiler flags.
         mcu: None for the host alone; so are `console`, `flash` and `ram`.
-        flash, ram: The memories that an image uses: the first flash, and the largest contiguous
-            RAM, adjoining memories taken as one.
+        flash, ram: The memories that an image uses: the first flash behind its boot loader, and
+            the largest contiguous RAM, adjoining memories taken as one.
         setup: The microcontroller's register writes, then the board's own.
+        bootloader_bytes: What the board's boot loader keeps of the start of the first flash.
         usb: The USB device that the console comes out of; None where there is none.
         flash_tools: What can write its flash, the default first.
         runners: Names of the runners that can run its firmware, the preferred one first.
@@ -140,6 +142,7 @@ class Board:
     qemu: Qemu | None = None
     unicorn: bool = False
     stack_bytes: int = 2048
+    bootloader_bytes: int = 0
     setup: tuple[Step, ...] = ()
     usb: Usb | None = None
     flash_tools: tuple[FlashTool, ...] = ()
@@ -158,7 +161,8 @@ class Board:
     def flash(self) -> Memory | None:
         if self.mcu is None:
             return None
-        return next(m for m in self.mcu.memories if m.kind == "flash")
+        first, kept = self.mcu.flash, self.bootloader_bytes
+        return replace(first, origin=first.origin + kept, bytes=first.bytes - kept)
 
     @cached_property
     def ram(self) -> Memory | None:
@@ -234,6 +238,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         raise InputError(f"{path}: name is {data.name!r}, its folder is {path.parent.name!r}")
     mcu = _read_mcu(data.mcu, path, folders)
     _check_console(path, data.console, mcu)
+    _check_bootloader(path, data.bootloader_bytes, mcu)
     core = cores.find(mcu.core, mcu.fpu)
     if data.unicorn and not core.unicorn_model:
         raise InputError(f"{path}: Unicorn has no {core.title}", "unicorn = false")
@@ -246,10 +251,24 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         qemu=data.qemu,
         unicorn=data.unicorn,
         stack_bytes=data.stack_bytes,
+        bootloader_bytes=data.bootloader_bytes,
         setup=(*mcu.setup, *data.setup),
         usb=data.usb,
         flash_tools=data.flash,
     )
+
+
+def _check_bootloader(path: Path, kept: int, mcu: Mcu) -> None:
+    if kept and (not 0 < kept < mcu.flash.bytes or kept % mcu.vectors_alignment):
+        raise InputError(
+            f"{path}: bootloader_bytes is {kept:#x}, {mcu.title}'s flash has {mcu.flash.bytes:#x} "
+            f"bytes; its vector table must be at a multiple of {mcu.vectors_alignment:#x}"
+        )
+    if kept and not cores.find(mcu.core, mcu.fpu).has_vtor:
+        raise InputError(
+            f"{path}: {mcu.title} has its vectors at the start of its flash; bootloader_bytes is "
+            f"{kept:#x}"
+        )
 
 
 def _check_console(path: Path, console: Console, mcu: Mcu) -> None:

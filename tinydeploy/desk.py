@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from . import uf2
+
 ToolName = Literal[
-    "pyocd", "openocd", "stlink", "jlink", "picotool", "uf2", "dfu", "bossac", "nrfutil"
+    "pyocd", "openocd", "stlink", "jlink", "picotool", "uf2", "dfu", "bossac", "nrfutil", "teensy"
 ]
 
 # What each tool must be told, and what it may be told.
@@ -19,10 +22,14 @@ KEYS: Mapping[ToolName, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "jlink": (("target",), ()),
     "picotool": ((), ()),
     "uf2": (("family", "volume"), ()),
-    "dfu": (("usb",), ()),
-    "bossac": ((), ()),
+    "dfu": (("usb",), ("plain",)),
+    "bossac": ((), ("offset",)),
     "nrfutil": ((), ()),
+    "teensy": (("target",), ()),
 }
+
+
+_ARGUMENT = r"([A-Za-z0-9_][A-Za-z0-9_.:/ +-]*)?"
 
 
 @dataclass(frozen=True)
@@ -48,25 +55,36 @@ class FlashTool:
     """A tool that can write the board's flash, and what it calls the board."""
 
     tool: Annotated[ToolName, "its name"]
-    target: Annotated[str, "pyocd: its target; openocd: target/….cfg; jlink: its device"] = ""
+    target: Annotated[
+        str, "pyocd: its target; openocd: target/….cfg; jlink: its device; teensy: its mcu"
+    ] = ""
     pack: Annotated[str, "pyocd: the CMSIS pack that has the target, where pyOCD has not"] = ""
     interface: Annotated[str, "openocd: interface/….cfg"] = ""
     family: Annotated[str, "uf2: a family of uf2.FAMILIES, such as RP2040"] = ""
     volume: Annotated[str, "uf2: the label of the board's drive"] = ""
     usb: Annotated[str, "dfu: the boot loader's vendor and product, hexadecimal: 0483:df11"] = ""
+    plain: Annotated[bool, "dfu: its boot loader knows no addresses (ST's extension)"] = False
+    offset: Annotated[int, "bossac: where the image goes, as its boot loader counts"] = 0
 
     def __post_init__(self) -> None:
         required, optional = KEYS[self.tool]
-        for key in ("target", "pack", "interface", "family", "volume", "usb"):
-            value: str = getattr(self, key)
+        for key in ("target", "pack", "interface", "family", "volume", "usb", "plain", "offset"):
+            value: str | int = getattr(self, key)
             if key in required and not value:
                 raise ValueError(f"{self.tool} needs {key}")
             if value and key not in required + optional:
                 raise ValueError(f"{self.tool} has no use for {key}")
-            if value and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:/ +-]*", value):
+            # They become arguments of programs: no quotes, no braces, no option.
+            if isinstance(value, str) and not re.fullmatch(_ARGUMENT, value):
                 raise ValueError(f"{key} is {value!r}")
         if self.usb:
             _check_usb(self.usb)
+        if self.family and self.family not in uf2.FAMILIES:
+            near = difflib.get_close_matches(self.family.upper(), uf2.FAMILIES, 3)
+            known = " or ".join(near) or ", ".join(uf2.FAMILIES)
+            raise ValueError(f"unknown UF2 family {self.family!r}; did you mean {known}?")
+        if not 0 <= self.offset < 1 << 24:
+            raise ValueError(f"offset is {self.offset}")
 
 
 def usb_numbers(name: str) -> tuple[int, int]:

@@ -145,13 +145,21 @@ class Mcu:
         if not 1 <= self.interrupts <= 480:
             raise ValueError(f"interrupts is {self.interrupts}; a Cortex-M has 1 to 480")
         _check_memories(self.memories)
-        flash = next(m for m in self.memories if m.kind == "flash")
-        vectors = 1 << (4 * (16 + self.interrupts) - 1).bit_length()
-        if flash.origin % vectors:
+        if self.flash.origin % self.vectors_alignment:
             raise ValueError(
-                f"memory {flash.name} begins at {flash.origin:#x}; a vector table of "
-                f"{16 + self.interrupts} words must be at a multiple of {vectors:#x}"
+                f"memory {self.flash.name} begins at {self.flash.origin:#x}; a vector table of "
+                f"{16 + self.interrupts} words must be at a multiple of {self.vectors_alignment:#x}"
             )
+
+    @property
+    def flash(self) -> Memory:
+        """The memory that images begin in."""
+        return next(m for m in self.memories if m.kind == "flash")
+
+    @property
+    def vectors_alignment(self) -> int:
+        """What the address of a vector table must be a multiple of, in bytes."""
+        return 1 << (4 * (16 + self.interrupts) - 1).bit_length()
 
 
 def is_name(text: str) -> bool:
