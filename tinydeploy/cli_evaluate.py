@@ -21,7 +21,10 @@ _TASKS = ("classification", "regression", "anomaly")
               help="A .npz, .npy or .csv file, a folder of images or wav files (a folder a class), "
                    "or file.py:function.")  # fmt: skip
 @click.option("--on", default="oracle", show_default=True, metavar="WHERE",
-              help="oracle (what a device computes), litert, unicorn, qemu or host.")  # fmt: skip
+              help="oracle (what a device computes), litert, unicorn, qemu, host or "
+                   "serial.")  # fmt: skip
+@click.option("--port", metavar="PORT", help="With --on serial: auto (default), /dev/ttyACM0, "
+              "COM3, socket://HOST:PORT, rfc2217://HOST:PORT.")  # fmt: skip
 @click.option("--board", metavar="NAME", help="The board to run on; see `tinydeploy boards`.")
 @click.option("--metric", metavar="NAME",
               help="To compare by: accuracy, top-K, f1, auc, mse or mae.")  # fmt: skip

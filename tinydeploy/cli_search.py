@@ -137,10 +137,10 @@ def _absolute(spec: str) -> str:
 
 def _check_picture(png: Path | None) -> None:
     """Before an hour of trials, not after."""
-    from .report.pareto import has_matplotlib
+    from .report.pareto import check_matplotlib
 
-    if png and not has_matplotlib():
-        raise RequestError("PNG pictures are drawn by matplotlib", "pip install matplotlib")
+    if png:
+        check_matplotlib()
 
 
 def _write(found: Search, content: bytes, folder: Path, out: Path, png: Path | None) -> list[Path]:

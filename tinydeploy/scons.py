@@ -30,7 +30,7 @@ import SCons.SConsign
 import SCons.Util
 from SCons.Script import Action, Builder, CScanner, Exit, GetOption
 
-from . import build, steps
+from . import build, scons_quantize, steps
 from .build import BuildRequest
 from .errors import RequestError, TinydeployError
 from .journal import Journal
@@ -45,8 +45,9 @@ Node = Any
 
 
 def generate(env: Environment) -> None:
-    """Adds TinyFirmware to an environment: `Environment(tools=[tinydeploy.scons.generate])`."""
+    """Adds TinyFirmware and Quantize: `Environment(tools=[tinydeploy.scons.generate])`."""
     env.AddMethod(tiny_firmware, "TinyFirmware")
+    env.AddMethod(scons_quantize.quantize, "Quantize")
 
 
 def exists(env: Environment) -> bool:
@@ -55,24 +56,29 @@ def exists(env: Environment) -> bool:
     return True
 
 
-def tiny_firmware(env: Environment, **options: str) -> Node:
+def tiny_firmware(env: Environment, **options: Any) -> Node:
     """Declares a firmware; SCons ends with one sentence where it cannot be planned.
 
     Args:
         env: Any environment with this tool; it is not changed.
         options: The names of a SConstruct's command line, `build.OPTIONS`. The model's file must
-            exist when the SConstruct is read.
+            exist when the SConstruct is read, or be what `env.Quantize()` returned.
 
     Returns:
         The node of firmware.elf. Its folder is locked until SCons ends.
     """
     try:
         request = build.request_from(options)
+        quantized = scons_quantize.made_here(env, options["model"])
+        if quantized is not None and not scons_quantize.settle(quantized):
+            return env.File(str(request.folder / steps.ELF).replace("$", "$$"))
         lock = _lock(request.folder)
         elf = _declare(env.Clone(), request, _plan(request))
     except TinydeployError as e:
         _tell(e)
         Exit(e.exit_code)
+    if quantized is not None:
+        env.Clean(elf, quantized)
     elf.attributes.td_lock = lock
     elf.attributes.td_request = request
     return elf

@@ -97,8 +97,12 @@ def test_unplugged_in_the_middle(built: pipeline.Built, machine: serialkit.Machi
         size = client.hello().inputs[0]
         threading.Timer(0.3, machine.unplug).start()
         with pytest.raises(wire.DeviceSilent, match="is gone, was it unplugged"):
-            for _ in range(10_000):
-                client.infer([bytes(size)])
+            infer_for_long(client, bytes(size))
+
+
+def infer_for_long(client: Client, data: bytes) -> None:
+    for _ in range(10_000):
+        client.infer([data])
 
 
 def test_another_board_in_the_middle(built: pipeline.Built):

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.e2e import serialkit
 from tests.support import REPOSITORY, require
+from tinydeploy import pipeline
+from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.errors import InputError
 from tinydeploy.graph import DType
@@ -99,6 +102,7 @@ def test_the_device_gets_and_gives_the_same() -> None:
     [
         ({"on": "moon", "board": "host"}, "unknown runner 'moon'"),
         ({"on": "unicorn"}, "needs a board"),
+        ({"port": "COM3"}, "--port is for --on serial"),
         ({"metric": "mse"}, "says nothing about classification"),
         ({"metric": "top-0"}, "unknown metric"),
         ({"metric": "luck"}, "unknown metric"),
@@ -246,3 +250,19 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
         cwd=REPOSITORY,
     )  # fmt: skip
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")
+
+
+@pytest.mark.toolchain
+@pytest.mark.emulator
+def test_a_board_at_a_serial_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU's pseudo-terminal stands for the port of a board that was flashed before."""
+    require("oracle", "qemu")
+    monkeypatch.chdir(tmp_path)
+    board = "mps2_an386"
+    built = pipeline.build(BuildRequest(INT8, board))
+    with serialkit.on_terminal(built.firmware.board, built.firmware.elf) as machine:
+        request = _request(INT8, samples=10, on="serial", board=board, port=machine.port)
+        there = evaluate(request).models[0]
+    assert there.device is not None
+    assert (there.device.equal, there.device.inferences) == (10, 10)
+    assert there.confusion == evaluate(_request(INT8, samples=10)).models[0].confusion

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -22,9 +22,8 @@ RNG = np.random.default_rng(3)
 
 
 @pytest.fixture(autouse=True)
-def _tools() -> Iterator[None]:
+def _tools() -> None:
     require("ptq")
-    yield
 
 
 class Net:

@@ -68,7 +68,7 @@ def test_what_is_not_the_input_is_refused(graph: Graph, tmp_path: Path) -> None:
     for path in (objects, text):
         with pytest.raises(InputError, match="is not a"):
             read_inputs(str(path), graph)
-    with pytest.raises(InputError, match="absent.npz"):
+    with pytest.raises(InputError, match=r"absent\.npz"):
         read_inputs(str(tmp_path / "absent.npz"), graph)
 
 

@@ -50,6 +50,7 @@ class EvaluateRequest:
         confidence: Of the intervals.
         board_folders: Of the user's own boards.
         histograms: Also look at weights and activations.
+        port: Where `on` is "serial": the board's port; None looks for it.
     """
 
     models: tuple[Path, ...]
@@ -64,6 +65,7 @@ class EvaluateRequest:
     confidence: float = CONFIDENCE
     board_folders: tuple[Path, ...] = ()
     histograms: bool = False
+    port: str | None = None
 
 
 def evaluate(
@@ -146,7 +148,7 @@ class _Run:
         on_line: Callable[[str], None],
     ) -> tuple[scoring.Scored, DeviceRun | None]:
         """Every answer, and what the device did when one was asked for and can run the model."""
-        where = on_device.Where(request.on, request.board, request.board_folders)
+        where = on_device.Where(request.on, request.board, request.board_folders, request.port)
         on_it = request.on not in ENGINES and self._subject.graph is not None
         opened: Any = (
             on_device.opened(self._subject, where, on_line) if on_it else nullcontext((None, None))
@@ -227,6 +229,11 @@ def class_names(given: tuple[str, ...], classes: int) -> tuple[str, ...]:
 def _check(request: EvaluateRequest) -> None:
     if not request.models:
         raise InputError("no model was named", "tinydeploy evaluate model.tflite --eval test.npz")
+    if request.port and request.on != "serial":
+        raise InputError(
+            f"--port is for --on serial, and --on is {request.on}",
+            f"--on serial --port {request.port}",
+        )
     if not 0.5 <= request.confidence < 1:
         raise InputError(f"the confidence is {request.confidence}", "--confidence 0.95")
 

@@ -16,6 +16,7 @@ from ..graph import Array
 from ..report.evaluation import DeviceRun
 from ..report.report import Tool
 from ..runners import RUNNERS
+from ..runners.serial import AUTO, SerialRunner
 from ..wire import Client
 from .subject import Subject
 
@@ -28,11 +29,13 @@ class Where:
         runner: A key of RUNNERS.
         board: A board's name; None for the one of tinydeploy.toml, or this machine for "host".
         folders: Of the user's own boards.
+        port: Of "serial", as `SerialRunner` takes it; None looks for the board's.
     """
 
     runner: str
     board: str | None = None
     folders: tuple[Path, ...] = ()
+    port: str | None = None
 
     def request(self, model: Path) -> BuildRequest:
         """What is built of a model to run it there.
@@ -122,6 +125,8 @@ def opened(
     if where.runner not in RUNNERS:
         raise InputError(f"unknown runner {where.runner!r}", f"--on {' | '.join(RUNNERS)}")
     runner = RUNNERS[where.runner]
+    if where.runner == "serial":
+        runner = SerialRunner(where.port or AUTO, on_line)
     built = pipeline.build(where.request(subject.path), on_line=on_line)
     board = built.prepared.board
     runner.check(board)

@@ -147,7 +147,18 @@ def _figure(search: Search, value: float) -> str:
 
 
 def has_matplotlib() -> bool:
+    """Whether a PNG can be drawn."""
     return importlib.util.find_spec("matplotlib") is not None
+
+
+def check_matplotlib() -> None:
+    """Refuses a PNG where matplotlib is missing.
+
+    Raises:
+        RequestError: It is not installed.
+    """
+    if not has_matplotlib():
+        raise RequestError("PNG pictures are drawn by matplotlib", "pip install 'tinydeploy[plot]'")
 
 
 def write_png(search: Search, path: Path) -> None:
@@ -156,8 +167,7 @@ def write_png(search: Search, path: Path) -> None:
     Raises:
         RequestError: It is not installed, or the file cannot be written.
     """
-    if not has_matplotlib():
-        raise RequestError("PNG pictures are drawn by matplotlib", "pip install matplotlib")
+    check_matplotlib()
     import io
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
