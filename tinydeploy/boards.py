@@ -12,14 +12,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from . import cores, paths, tomldata
+from .bootblocks import vectors_offset
 from .cores import Core
 from .desk import FlashTool, Usb
 from .errors import InputError
-from .mcu import Counter, Gpio, Mcu, Memory, Step, Uart, check_names, is_name
+from .mcu import (
+    Boot,
+    Counter,
+    Gpio,
+    Mcu,
+    Memory,
+    Step,
+    Uart,
+    check_memories,
+    check_names,
+    is_name,
+)
 
 __all__ = [
     "HOST",
     "Board",
+    "Boot",
     "Console",
     "Counter",
     "FlashTool",
@@ -58,7 +71,7 @@ class Pin:
         return "." in self.pin
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"P[A-K]([0-9]|1[0-5])|P[01]\.([0-9]|[12][0-9]|3[01])", self.pin):
+        if not re.fullmatch(r"P[A-K]([0-9]|1[0-5])|P[0-3]\.([0-9]|[12][0-9]|3[01])", self.pin):
             raise ValueError(f"{self.pin!r} is not a pin; write PG7 or P0.24")
         if not 0 <= self.function <= 15:
             raise ValueError(f"pin {self.pin}: function is {self.function}; there are 0 to 15")
@@ -109,6 +122,9 @@ class _BoardFile:
     bootloader_bytes: Annotated[int, "of the flash's start that its boot loader keeps"] = 0
     stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
+    memories: Annotated[
+        tuple[Memory, ...], "soldered on the board: an image uses them before the chip's own"
+    ] = ()
 
     def __post_init__(self) -> None:
         check_names(self.name, self.title)
@@ -146,6 +162,7 @@ class Board:
     setup: tuple[Step, ...] = ()
     usb: Usb | None = None
     flash_tools: tuple[FlashTool, ...] = ()
+    bootloader_bytes: int = 0
 
     @property
     def is_host(self) -> bool:
@@ -163,6 +180,13 @@ class Board:
             return None
         first, kept = self.mcu.flash, self.bootloader_bytes
         return replace(first, origin=first.origin + kept, bytes=first.bytes - kept)
+
+    @property
+    def vectors(self) -> int:
+        """The address of the vector table: the flash's start, or behind the boot ROM's blocks."""
+        assert self.mcu is not None
+        assert self.flash is not None
+        return self.flash.origin + vectors_offset(self.mcu.boot)
 
     @cached_property
     def ram(self) -> Memory | None:
@@ -236,7 +260,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
     data = tomldata.read(_BoardFile, path)
     if data.name != path.parent.name:
         raise InputError(f"{path}: name is {data.name!r}, its folder is {path.parent.name!r}")
-    mcu = _read_mcu(data.mcu, path, folders)
+    mcu = _with_memories(path, data, _read_mcu(data.mcu, path, folders))
     _check_console(path, data.console, mcu)
     _check_bootloader(path, data.bootloader_bytes, mcu)
     core = cores.find(mcu.core, mcu.fpu)
@@ -255,6 +279,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         setup=(*mcu.setup, *data.setup),
         usb=data.usb,
         flash_tools=data.flash,
+        bootloader_bytes=data.bootloader_bytes,
     )
 
 
@@ -269,6 +294,24 @@ def _check_bootloader(path: Path, kept: int, mcu: Mcu) -> None:
             f"{path}: {mcu.title} has its vectors at the start of its flash; bootloader_bytes is "
             f"{kept:#x}"
         )
+
+
+def _with_memories(path: Path, data: _BoardFile, mcu: Mcu) -> Mcu:
+    """The microcontroller with the board's memories before its own."""
+    memories = (*data.memories, *mcu.memories)
+    try:
+        check_memories(memories, ("flash", "ram"))
+    except ValueError as error:
+        hint = "describe it under [[memories]], here or in the mcu's file"
+        raise InputError(f"{path}: {error}", hint) from error
+    mcu = replace(mcu, memories=memories)
+    start = mcu.flash.origin + vectors_offset(mcu.boot)
+    if start % mcu.vectors_alignment:
+        raise InputError(
+            f"{path}: the vectors begin at {start:#x} in {mcu.flash.name}; a table of "
+            f"{16 + mcu.interrupts} words must be at a multiple of {mcu.vectors_alignment:#x}"
+        )
+    return mcu
 
 
 def _check_console(path: Path, console: Console, mcu: Mcu) -> None:

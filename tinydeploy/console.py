@@ -46,6 +46,13 @@ DRIVERS = {
         lambda clock_hz, divisor: 256 * clock_hz / divisor,
         (0x300, 0xFFFFF),
     ),
+    # In units of 1/64.
+    "pl011": Driver(
+        "uart_pl011.c",
+        lambda clock_hz, baud: _nearest(4 * clock_hz, baud),
+        lambda clock_hz, divisor: 4 * clock_hz / divisor,
+        (1 << 6, 0xFFFF << 6),
+    ),
     "cmsdk_uart": Driver("uart_cmsdk.c", _nearest, _divide, (16, 0xFFFFF)),
     "nrf51_uart": Driver(
         "uart_nrf51.c",

@@ -16,9 +16,14 @@ from typing import Annotated, Literal
 from . import cores
 from .cores import Fpu
 
-UartIp = Literal["stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart"]
+UartIp = Literal[
+    "stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart", "pl011",
+]  # fmt: skip
 GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio"]
 CounterIp = Literal["cortex", "nrf51_timer"]
+BootIp = Literal[
+    "rp2040_stage2", "rp2350_image_def", "imxrt_flexspi", "kinetis_fcf", "lpc_checksum",
+]  # fmt: skip
 
 PORTS = 11  # of the part with most of them: A to K
 
@@ -50,17 +55,21 @@ class Memory:
 
 @dataclass(frozen=True)
 class Step:
-    """One read-modify-write of a 32-bit register, before the console is used."""
+    """One read-modify-write of a 32-bit register, before the console is used.
+
+    Nothing is written where `clear` and `set` are both 0.
+    """
 
     register: Annotated[int, "address"]
     source: Annotated[str, "what it does, and the manual and register that say so"]
     clear: Annotated[int, "bits to clear first"] = 0
     set: Annotated[int, "bits to set then"] = 0
+    wait: Annotated[int, "bits to wait for then, until all are set or it took too long"] = 0
 
     def __post_init__(self) -> None:
         _check_register("register", self.register)
-        if not (0 <= self.clear < _ADDRESS_SPACE and 0 <= self.set < _ADDRESS_SPACE):
-            raise ValueError(f"register {self.register:#x}: clear and set are 32-bit masks")
+        if not all(0 <= mask < _ADDRESS_SPACE for mask in (self.clear, self.set, self.wait)):
+            raise ValueError(f"register {self.register:#x}: clear, set and wait are 32-bit masks")
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,22 @@ class Uart:
     enable: Annotated[tuple[Step, ...], "switches its clock on"] = ()
     clock_hz: Annotated[int, "its kernel clock after reset, if it is not the processor's"] = 0
     fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
+    control: Annotated[int, "further bits of its control register (Apollo: its clock)"] = 0
 
     def __post_init__(self) -> None:
         _check_register("address", self.address)
         if not 0 <= self.clock_hz < _ADDRESS_SPACE:
             raise ValueError(f"clock_hz is {self.clock_hz}")
+        if not 0 <= self.control < _ADDRESS_SPACE:
+            raise ValueError(f"control is {self.control}, no 32-bit mask")
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What the boot ROM, or the flash's own settings, want beside the vector table."""
+
+    ip: Annotated[BootIp, "which: see tinydeploy/bootblocks.py"]
+    source: Annotated[str, "manual and section"]
 
 
 @dataclass(frozen=True)
@@ -127,12 +147,15 @@ class Mcu:
     clock_hz: Annotated[int, "the processor's clock after reset, when nobody has set it up"]
     interrupts: Annotated[int, "external interrupts in the vector table"]
     source: Annotated[str, "the reference manual and data sheet that all the facts come from"]
-    memories: Annotated[tuple[Memory, ...], "all that code and data may use"]
+    memories: Annotated[
+        tuple[Memory, ...], "all in it that code and data may use; its flash may be the board's"
+    ]
     uarts: Annotated[Mapping[str, Uart], "serial ports by the manual's name in lower case"]
     fpu: Annotated[Fpu, "the floating-point unit it was made with"] = "none"
     gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
     counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
     setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
+    boot: Annotated[Boot | None, "what its boot ROM wants in the flash"] = None
 
     def __post_init__(self) -> None:
         check_names(self.name, self.title)
@@ -144,10 +167,11 @@ class Mcu:
             raise ValueError(f"clock_hz is {self.clock_hz}")
         if not 1 <= self.interrupts <= 480:
             raise ValueError(f"interrupts is {self.interrupts}; a Cortex-M has 1 to 480")
-        _check_memories(self.memories)
-        if self.flash.origin % self.vectors_alignment:
+        check_memories(self.memories, ("ram",))
+        flash = next((m for m in self.memories if m.kind == "flash"), None)
+        if flash is not None and flash.origin % self.vectors_alignment:
             raise ValueError(
-                f"memory {self.flash.name} begins at {self.flash.origin:#x}; a vector table of "
+                f"memory {flash.name} begins at {flash.origin:#x}; a vector table of "
                 f"{16 + self.interrupts} words must be at a multiple of {self.vectors_alignment:#x}"
             )
 
@@ -182,8 +206,11 @@ def _check_register(what: str, address: int) -> None:
         raise ValueError(f"{what} {address:#x} is not a word-aligned 32-bit address")
 
 
-def _check_memories(memories: tuple[Memory, ...]) -> None:
-    for kind in ("flash", "ram"):
+def check_memories(
+    memories: tuple[Memory, ...], kinds: tuple[Literal["flash", "ram"], ...]
+) -> None:
+    """Raises ValueError where a kind of memory is missing, or two overlap."""
+    for kind in kinds:
         if not any(m.kind == kind for m in memories):
             raise ValueError(f"there is no memory of kind {kind!r}")
     ordered = sorted(memories, key=lambda m: m.origin)

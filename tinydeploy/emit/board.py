@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__, paths
 from ..boards import Board, Console, Mcu
+from ..bootblocks import Block, blocks
 from ..console import DRIVERS, rate_divisor, setup_steps
 from ..errors import InputError
 
@@ -24,6 +25,9 @@ _ARMV6M_EXCEPTIONS = (
 
 _HEADERS = ("td_model.h", "td_board.h")
 
+
+# Vectors 2 to 6 count for the checksum that an LPC wants in vector 7.
+_CHECKSUM = 5
 
 _COUNTERS = {"cortex": "counter_cortex.c", "nrf51_timer": "counter_nrf51_timer.c"}
 
@@ -42,13 +46,16 @@ def board_files(board: Board) -> dict[str, str]:
     """
     if board.mcu is None or board.console is None:
         return {name: _shipped(name) for name in (*_HEADERS, "board_host.c")}
+    assert board.flash is not None
     defines = _defines(board, board.mcu, board.console)
     driver = DRIVERS[board.mcu.uarts[board.console.uart].ip]
     counter = _COUNTERS[board.mcu.counter.ip if board.mcu.counter else "cortex"]
     verbatim = (*_HEADERS, "td_uart.h", "td_counter.h", driver.file, counter, "libc.c", "string.h")
     exceptions = _CORE_EXCEPTIONS if board.core.has_fault_status else _ARMV6M_EXCEPTIONS
+    boot, wanted = board.mcu.boot, blocks(board.mcu.boot, board.flash)
+    checksum = exceptions[:_CHECKSUM] if boot is not None and boot.ip == "lpc_checksum" else ()
     environment = _environment(board)
-    return {
+    files = {
         **{name: _shipped(name) for name in verbatim},
         "td_registers.h": _render(environment, "td_registers.h.j2", defines=defines),
         "startup.c": _render(
@@ -57,6 +64,7 @@ def board_files(board: Board) -> dict[str, str]:
             core=board.core,
             exceptions=exceptions,
             interrupts=board.mcu.interrupts,
+            checksum=checksum,
         ),
         "board.c": _render(environment, "board.c.j2", board=board, steps=setup_steps(board)),
         "linker.ld": _render(
@@ -65,8 +73,31 @@ def board_files(board: Board) -> dict[str, str]:
             flash=board.flash,
             ram=board.ram,
             stack_bytes=board.stack_bytes,
+            parts=_parts(board, wanted),
+            checksum=checksum,
         ),
     }
+    if boot is not None and wanted:
+        files["boot.c"] = _render(environment, "boot.c.j2", blocks=wanted, source=boot.source)
+    return files
+
+
+def _parts(board: Board, wanted: tuple[Block, ...]) -> list[dict[str, str | int]]:
+    """What comes first in the flash, in order: each section's name, and the bytes before it."""
+    assert board.mcu is not None
+    assert board.flash is not None
+    vectors = board.vectors - board.flash.origin
+    vectors_end = vectors + 4 * (16 + board.mcu.interrupts)
+    parts = [(vectors, vectors_end - vectors, ".vectors")]
+    for i, block in enumerate(wanted):
+        offset = vectors_end if block.offset is None else block.offset
+        parts.append((offset, len(block.data), f".boot_{i}"))
+    found: list[dict[str, str | int]] = []
+    end = 0
+    for offset, size, section in sorted(parts):
+        found.append({"gap": offset - end, "section": section})
+        end = offset + size
+    return found
 
 
 def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
@@ -78,6 +109,8 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
     }
     if uart.ip in ("stm32_usart_v2", "stm32_lpuart"):
         defines["TD_UART_FIFO"] = f"{int(uart.fifo)}"
+    if uart.ip == "pl011":
+        defines["TD_UART_CONTROL"] = f"{uart.control:#x}u"
     if uart.ip == "nrf51_uart":
         if console.tx is None or console.rx is None:
             raise InputError(

@@ -26,13 +26,18 @@ typedef struct {
   uint64_t stop_at;
   int (*emu_stop)(void *uc);
   int (*mem_read)(void *uc, uint64_t address, void *to, size_t bytes);
+  int (*mem_write)(void *uc, uint64_t address, const void *from, size_t bytes);
   td_block *blocks; /* BLOCKS of them, a hash table by address and size */
   uint32_t stopped; /* STOP_* */
   uint32_t idle_polls;
   uint32_t last_block, repeated;
 
-  uint32_t status_offset[2], status_rx[2], status_tx[2];
+  /* The bits of a status register for "received", "nothing received" and "can send". */
+  uint32_t status_offset[2], status_rx[2], status_empty[2], status_tx[2];
   uint32_t rx_offset, tx_offset, enable_offset, enable_bits;
+  /* A port with DMA: tasks, events and registers of buffers, 0 where there is none. */
+  uint32_t dma_tx_task, dma_tx_event, dma_tx_pointer, dma_tx_bytes;
+  uint32_t dma_rx_task, dma_rx_event, dma_rx_pointer, dma_rx_armed;
   uint32_t rx_first, rx_count, tx_count;
   uint32_t capture_offset, captured_offset; /* a timer's, in its page; equal where there is none */
 
@@ -121,41 +126,95 @@ static int enabled(const td_machine *m) {
   return (m->uart_page[m->enable_offset / 4] & m->enable_bits) == m->enable_bits;
 }
 
+static uint8_t receive(td_machine *m) {
+  const uint8_t byte = m->rx[m->rx_first];
+  m->idle_polls = 0;
+  m->rx_first = (m->rx_first + 1) % RX_BYTES;
+  m->rx_count--;
+  return byte;
+}
+
+static void send(void *uc, td_machine *m, uint8_t byte) {
+  m->idle_polls = 0;
+  m->tx[m->tx_count++ % TX_BYTES] = byte;
+  if (m->tx_count >= TX_BYTES / 2) {
+    stop(uc, m, STOP_OUTPUT);
+  }
+}
+
+static void idle(void *uc, td_machine *m) {
+  if (++m->idle_polls >= IDLE_POLLS) {
+    stop(uc, m, STOP_IDLE);
+  }
+}
+
+/* The event register of reception by DMA: a byte that has come goes to memory when it is read. */
+static void receive_by_dma(void *uc, td_machine *m) {
+  uint32_t *event = &m->uart_page[m->dma_rx_event / 4 % PAGE_WORDS];
+  if (*event != 0) {
+    return;
+  }
+  if (m->rx_count == 0) {
+    idle(uc, m);
+  } else if (m->dma_rx_armed != 0) {
+    const uint8_t byte = receive(m);
+    m->mem_write(uc, m->uart_page[m->dma_rx_pointer / 4 % PAGE_WORDS], &byte, 1);
+    m->dma_rx_armed = 0;
+    *event = 1;
+  }
+}
+
+static void send_by_dma(void *uc, td_machine *m) {
+  const uint32_t from = m->uart_page[m->dma_tx_pointer / 4 % PAGE_WORDS];
+  const uint32_t count = m->uart_page[m->dma_tx_bytes / 4 % PAGE_WORDS];
+  for (uint32_t i = 0; i < count; i++) {
+    uint8_t byte = 0;
+    if (m->mem_read(uc, from + i, &byte, 1) != 0) {
+      return; /* the port reaches RAM only; its end-event never comes */
+    }
+    send(uc, m, byte);
+  }
+  m->uart_page[m->dma_tx_event / 4 % PAGE_WORDS] = 1;
+}
+
+/* Offsets are compared as they are: some ports have registers of a byte. */
 EXPORT uint64_t td_uart_read(void *uc, uint64_t offset, unsigned bytes, void *user) {
   td_machine *m = user;
-  const uint32_t at = (uint32_t)offset & ~3u;
-  uint32_t word = m->uart_page[at / 4 % PAGE_WORDS];
-  if (!enabled(m)) {
-    return part(word, offset, bytes);
-  }
-  for (int i = 0; i < 2; i++) {
-    if (at == m->status_offset[i]) {
-      word = m->status_tx[i] | (m->rx_count != 0 ? m->status_rx[i] : 0);
-      if (m->rx_count == 0 && m->status_rx[i] != 0 && ++m->idle_polls >= IDLE_POLLS) {
-        stop(uc, m, STOP_IDLE);
+  const uint32_t at = (uint32_t)offset;
+  if (enabled(m)) {
+    for (int i = 0; i < 2; i++) {
+      if (at == m->status_offset[i] && m->dma_tx_task == 0) {
+        if (m->rx_count == 0 && (m->status_rx[i] | m->status_empty[i]) != 0) {
+          idle(uc, m);
+        }
+        return m->status_tx[i] | (m->rx_count != 0 ? m->status_rx[i] : m->status_empty[i]);
       }
-      return part(word, offset, bytes);
+    }
+    if (at == m->dma_rx_event && m->dma_rx_task != 0) {
+      receive_by_dma(uc, m);
+    } else if (at == m->rx_offset && m->rx_count != 0 && m->dma_rx_task == 0) {
+      return receive(m);
     }
   }
-  if (at == m->rx_offset && m->rx_count != 0) {
-    m->idle_polls = 0;
-    word = m->rx[m->rx_first];
-    m->rx_first = (m->rx_first + 1) % RX_BYTES;
-    m->rx_count--;
-  }
-  return part(word, offset, bytes);
+  return part(m->uart_page[at / 4 % PAGE_WORDS], offset, bytes);
 }
 
 EXPORT void td_uart_write(void *uc, uint64_t offset, unsigned bytes, uint64_t value, void *user) {
   td_machine *m = user;
-  if (((uint32_t)offset & ~3u) != m->tx_offset || !enabled(m)) {
+  const uint32_t at = (uint32_t)offset;
+  if (!enabled(m)) {
     store(m->uart_page, offset, bytes, value);
-    return;
-  }
-  m->idle_polls = 0;
-  m->tx[m->tx_count++ % TX_BYTES] = (uint8_t)value;
-  if (m->tx_count >= TX_BYTES / 2) {
-    stop(uc, m, STOP_OUTPUT);
+  } else if (m->dma_tx_task != 0) {
+    store(m->uart_page, offset, bytes, value);
+    if (at == m->dma_tx_task) {
+      send_by_dma(uc, m);
+    } else if (at == m->dma_rx_task) {
+      m->dma_rx_armed = 1;
+    }
+  } else if (at == m->tx_offset) {
+    send(uc, m, (uint8_t)value);
+  } else {
+    store(m->uart_page, offset, bytes, value);
   }
 }
 

@@ -36,6 +36,7 @@ _FLAGS = ("-std=c99", "-O2", "-shared", "-fPIC", "-fvisibility=hidden",
 
 EMU_STOP = ctypes.CFUNCTYPE(c_int, c_void_p)
 MEM_READ = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_void_p, c_size_t)
+MEM_WRITE = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_void_p, c_size_t)
 _ON_BLOCK = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint32, c_void_p)
 _ON_READ = ctypes.CFUNCTYPE(c_uint64, c_void_p, c_uint64, c_uint, c_void_p)
 _ON_WRITE = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint, c_uint64, c_void_p)
@@ -74,6 +75,7 @@ class Machine(ctypes.Structure):
         ("stop_at", c_uint64),
         ("emu_stop", c_void_p),
         ("mem_read", c_void_p),
+        ("mem_write", c_void_p),
         ("blocks", ctypes.POINTER(Block)),
         ("stopped", c_uint32),
         ("idle_polls", c_uint32),
@@ -81,11 +83,20 @@ class Machine(ctypes.Structure):
         ("repeated", c_uint32),
         ("status_offset", c_uint32 * 2),
         ("status_rx", c_uint32 * 2),
+        ("status_empty", c_uint32 * 2),
         ("status_tx", c_uint32 * 2),
         ("rx_offset", c_uint32),
         ("tx_offset", c_uint32),
         ("enable_offset", c_uint32),
         ("enable_bits", c_uint32),
+        ("dma_tx_task", c_uint32),
+        ("dma_tx_event", c_uint32),
+        ("dma_tx_pointer", c_uint32),
+        ("dma_tx_bytes", c_uint32),
+        ("dma_rx_task", c_uint32),
+        ("dma_rx_event", c_uint32),
+        ("dma_rx_pointer", c_uint32),
+        ("dma_rx_armed", c_uint32),
         ("rx_first", c_uint32),
         ("rx_count", c_uint32),
         ("tx_count", c_uint32),
@@ -193,36 +204,75 @@ def python_callbacks() -> Callbacks:
         if m.repeated == _STUCK_BLOCKS:
             stop(uc, m, Stopped.STUCK)
 
-    def uart_read(uc: int, offset: int, size: int, user: int) -> int:
-        m = machine(user)
-        at = offset & ~3
-        word = m.uart_page[at // 4]
-        if not _enabled(m):
-            return _part(word, offset, size)
-        for i in range(2):
-            if at == m.status_offset[i]:
-                if m.rx_count == 0 and m.status_rx[i]:
-                    m.idle_polls += 1
-                    if m.idle_polls >= _IDLE_POLLS:
-                        stop(uc, m, Stopped.IDLE)
-                return _part(m.status_tx[i] | (m.status_rx[i] if m.rx_count else 0), offset, size)
-        if at == m.rx_offset and m.rx_count:
-            m.idle_polls = 0
-            word = m.rx[m.rx_first]
-            m.rx_first = (m.rx_first + 1) % RX_BYTES
-            m.rx_count -= 1
-        return _part(word, offset, size)
-
-    def uart_write(uc: int, offset: int, size: int, value: int, user: int) -> None:
-        m = machine(user)
-        if offset & ~3 != m.tx_offset or not _enabled(m):
-            _store(m.uart_page, offset, size, value)
-            return
+    def receive(m: Machine) -> int:
+        byte: int = m.rx[m.rx_first]
         m.idle_polls = 0
-        m.tx[m.tx_count % TX_BYTES] = value & 0xFF
+        m.rx_first = (m.rx_first + 1) % RX_BYTES
+        m.rx_count -= 1
+        return byte
+
+    def send(uc: int, m: Machine, byte: int) -> None:
+        m.idle_polls = 0
+        m.tx[m.tx_count % TX_BYTES] = byte & 0xFF
         m.tx_count += 1
         if m.tx_count >= TX_BYTES // 2:
             stop(uc, m, Stopped.OUTPUT)
+
+    def idle(uc: int, m: Machine) -> None:
+        m.idle_polls += 1
+        if m.idle_polls >= _IDLE_POLLS:
+            stop(uc, m, Stopped.IDLE)
+
+    def receive_by_dma(uc: int, m: Machine) -> None:
+        if m.uart_page[m.dma_rx_event // 4]:
+            return
+        if m.rx_count == 0:
+            idle(uc, m)
+        elif m.dma_rx_armed:
+            byte = c_uint8(receive(m))
+            to = m.uart_page[m.dma_rx_pointer // 4]
+            MEM_WRITE(m.mem_write)(uc, to, ctypes.addressof(byte), 1)
+            m.dma_rx_armed = 0
+            m.uart_page[m.dma_rx_event // 4] = 1
+
+    def send_by_dma(uc: int, m: Machine) -> None:
+        start = m.uart_page[m.dma_tx_pointer // 4]
+        for i in range(m.uart_page[m.dma_tx_bytes // 4]):
+            byte = c_uint8()
+            if MEM_READ(m.mem_read)(uc, start + i, ctypes.addressof(byte), 1):
+                return
+            send(uc, m, byte.value)
+        m.uart_page[m.dma_tx_event // 4] = 1
+
+    def uart_read(uc: int, offset: int, size: int, user: int) -> int:
+        m = machine(user)
+        if _enabled(m):
+            for i in range(2):
+                if offset == m.status_offset[i] and not m.dma_tx_task:
+                    if m.rx_count == 0 and m.status_rx[i] | m.status_empty[i]:
+                        idle(uc, m)
+                    told = m.status_rx[i] if m.rx_count else m.status_empty[i]
+                    return int(m.status_tx[i] | told)
+            if offset == m.dma_rx_event and m.dma_rx_task:
+                receive_by_dma(uc, m)
+            elif offset == m.rx_offset and m.rx_count and not m.dma_rx_task:
+                return receive(m)
+        return _part(m.uart_page[offset // 4], offset, size)
+
+    def uart_write(uc: int, offset: int, size: int, value: int, user: int) -> None:
+        m = machine(user)
+        if not _enabled(m):
+            _store(m.uart_page, offset, size, value)
+        elif m.dma_tx_task:
+            _store(m.uart_page, offset, size, value)
+            if offset == m.dma_tx_task:
+                send_by_dma(uc, m)
+            elif offset == m.dma_rx_task:
+                m.dma_rx_armed = 1
+        elif offset == m.tx_offset:
+            send(uc, m, value)
+        else:
+            _store(m.uart_page, offset, size, value)
 
     def system_read(uc: int, offset: int, size: int, user: int) -> int:  # noqa: ARG001
         m = machine(user)

@@ -19,11 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Status:
-    """A status register: its offset, its bits for "received" and for "can send"."""
+    """A status register: its offset, its bits for "received", "can send", "nothing received"."""
 
     offset: int
     received: int
     can_send: int
+    empty: int = 0
+
+
+@dataclass(frozen=True)
+class Dma:
+    """One direction of a port that moves bytes by itself: a task, its event, its buffer."""
+
+    task: int
+    event: int
+    pointer: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -37,14 +48,27 @@ class Model:
     enable_bits: int
 
 
-_STM32_V2 = Model((Status(0x1C, 1 << 5, 1 << 7 | 1 << 6),), 0x24, 0x28, 0x00, 0b1101)
+@dataclass(frozen=True)
+class DmaModel:
+    """A kind of serial port with DMA alone."""
 
-MODELS = {
+    send: Dma
+    receive: Dma
+    enable: int
+    enable_bits: int
+
+
+_STM32_V2 = Model((Status(0x1C, 1 << 5, 1 << 7 | 1 << 6),), 0x24, 0x28, 0x00, 0b1101)
+_NS16550 = Model((Status(0x14, 1 << 0, 1 << 5 | 1 << 6),), 0x00, 0x00, 0x0C, 0b11)
+
+MODELS: dict[str, Model | DmaModel] = {
     "stm32_usart_v1": Model((Status(0x00, 1 << 5, 1 << 7 | 1 << 6),), 0x04, 0x04, 0x0C, 0x200C),
     "stm32_usart_v2": _STM32_V2,
     "stm32_lpuart": _STM32_V2,
     "nrf51_uart": Model((Status(0x108, 1, 0), Status(0x11C, 0, 1)), 0x518, 0x51C, 0x500, 4),
     "cmsdk_uart": Model((Status(0x04, 1 << 1, 0),), 0x00, 0x00, 0x08, 0b11),
+    # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
+    "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }
 
 
@@ -54,12 +78,20 @@ def configure(machine: Machine, uart: Uart) -> None:
         raise InputError(f"the embedded emulator has no serial port {uart.ip!r}")
     model = MODELS[uart.ip]
     base = uart.address % PAGE_BYTES
+    machine.enable_offset = base + model.enable
+    machine.enable_bits = model.enable_bits
+    if isinstance(model, DmaModel):
+        for name, dma in (("tx", model.send), ("rx", model.receive)):
+            setattr(machine, f"dma_{name}_task", base + dma.task)
+            setattr(machine, f"dma_{name}_event", base + dma.event)
+            setattr(machine, f"dma_{name}_pointer", base + dma.pointer)
+        machine.dma_tx_bytes = base + model.send.bytes
+        return
     # A port with one status register has it twice.
     for i, status in enumerate((model.status * 2)[:2]):
         machine.status_offset[i] = base + status.offset
         machine.status_rx[i] = status.received
+        machine.status_empty[i] = status.empty
         machine.status_tx[i] = status.can_send
     machine.rx_offset = base + model.receive
     machine.tx_offset = base + model.send
-    machine.enable_offset = base + model.enable
-    machine.enable_bits = model.enable_bits

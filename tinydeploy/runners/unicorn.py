@@ -26,7 +26,7 @@ from .base import ClosesOnExit, Unit
 from .native import PAGE_BYTES, Machine, Stopped
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..boards import Board, Step
     from ..firmware import Firmware
     from .base import Transport
 
@@ -157,6 +157,7 @@ class UnicornTransport(ClosesOnExit):
         m = self.machine
         m.emu_stop = ctypes.cast(library.uc_emu_stop, ctypes.c_void_p).value
         m.mem_read = ctypes.cast(library.uc_mem_read, ctypes.c_void_p).value
+        m.mem_write = ctypes.cast(library.uc_mem_write, ctypes.c_void_p).value
         m.blocks = self._blocks
         hook = ctypes.c_size_t()
         self._must(
@@ -201,11 +202,19 @@ class UnicornTransport(ClosesOnExit):
             self.machine.captured_offset = base + _NRF51_CAPTURE[1]
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
-        steps = [step.register for step in setup_steps(board)]
-        for page in sorted({address // PAGE_BYTES for address in steps} - pages):
+        self._map_setup(setup_steps(board), pages)
+
+    def _map_setup(self, steps: tuple[Step, ...], mapped: set[int]) -> None:
+        """Memory for the registers of the set-up; what it waits for has come already."""
+        pages = {step.register // PAGE_BYTES for step in steps} - mapped
+        for page in sorted(pages):
             self._uc.mem_map(
                 page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE
             )
+        for step in steps:
+            if step.wait and step.register // PAGE_BYTES in pages:
+                word = self._word(step.register) | step.wait
+                self._uc.mem_write(step.register, word.to_bytes(4, "little"))
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib
@@ -230,8 +239,7 @@ class UnicornTransport(ClosesOnExit):
                     self._uc.mem_write(segment["p_paddr"], segment.data())
 
     def _reset(self) -> None:
-        assert self._board.flash is not None
-        vectors = self._board.flash.origin
+        vectors = self._board.vectors
         self.machine.system_page[_VTOR // 4] = vectors
         self._set("SP", self._word(vectors))
         self._set("LR", 0xFFFFFFFF)
