@@ -180,12 +180,15 @@ class UnicornTransport(ClosesOnExit):
         mcu, console = board.mcu, board.console
         assert mcu is not None
         assert console is not None
-        for memory in mcu.memories:
+        mapped = 0
+        for memory in sorted(mcu.memories, key=lambda m: m.origin):
             ram = memory.kind == "ram"
-            start = memory.origin // PAGE_BYTES * PAGE_BYTES
-            size = -(-memory.end // PAGE_BYTES) * PAGE_BYTES - start
+            start = max(memory.origin // PAGE_BYTES * PAGE_BYTES, mapped)  # may share a page
+            mapped = -(-memory.end // PAGE_BYTES) * PAGE_BYTES
+            size = mapped - start
             access = self._u.UC_PROT_READ | self._u.UC_PROT_EXEC
-            self._uc.mem_map(start, size, access | (self._u.UC_PROT_WRITE if ram else 0))
+            if size:
+                self._uc.mem_map(start, size, access | (self._u.UC_PROT_WRITE if ram else 0))
             fill = _RAM_AFTER_RESET if ram else _FLASH_ERASED
             self._uc.mem_write(memory.origin, fill * memory.bytes)
         uart = mcu.uarts[console.uart]
