@@ -71,7 +71,7 @@ class Pin:
         return "." in self.pin
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"P[A-K]([0-9]|1[0-5])|P[0-3]\.([0-9]|[12][0-9]|3[01])", self.pin):
+        if not re.fullmatch(r"P[A-K]([0-9]|1[0-5])|P[0-3]\.(0?[0-9]|[12][0-9]|3[01])", self.pin):
             raise ValueError(f"{self.pin!r} is not a pin; write PG7 or P0.24")
         if not 0 <= self.function <= 15:
             raise ValueError(f"pin {self.pin}: function is {self.function}; there are 0 to 15")
@@ -322,7 +322,7 @@ def _check_console(path: Path, console: Console, mcu: Mcu) -> None:
             f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(mcu.uarts)}",
         )
     pins = [pin for pin in (console.tx, console.rx) if pin is not None]
-    nordic = mcu.gpio is not None and mcu.gpio.ip == "nrf51_gpio"
+    nordic = mcu.gpio is not None and mcu.gpio.is_nordic
     if mcu.gpio is None and pins:
         raise InputError(
             f"{path}: console has pins, but {mcu.name} has no [gpio] to set them up with",
@@ -334,6 +334,8 @@ def _check_console(path: Path, console: Console, mcu: Mcu) -> None:
             f"{path}: console needs the pins tx and rx, as {mcu.title} names them",
             'tx = {{ pin = "{}" }}, rx = {{ pin = "{}" }}'.format(*example),
         )
+    if mcu.gpio is not None and mcu.gpio.ports and max(p.port for p in pins) >= len(mcu.gpio.ports):
+        raise InputError(f"{path}: {mcu.title} has only {len(mcu.gpio.ports)} ports, from P0 on")
 
 
 def _read_mcu(name: str, user: Path, folders: Sequence[Path]) -> Mcu:

@@ -35,6 +35,14 @@ def _divide(clock_hz: int, divisor: int) -> float:
     return clock_hz / divisor
 
 
+# As nRF51's, of which the low 16 bits are not implemented.
+_NRF_UARTE = Driver(
+    "uart_nrf_uarte.c",
+    lambda clock_hz, baud: _nearest(baud << 16, clock_hz) << 16,
+    lambda clock_hz, divisor: clock_hz * divisor / (1 << 32),
+    (1 << 16, 1 << 28),
+)
+
 # USART: with 16-fold oversampling BRR is clock / baud. LPUART: 256 * clock / baud. nRF51: a
 # fraction of 16 MHz in units of 2^-32, of which the low 12 bits are not implemented.
 DRIVERS = {
@@ -54,12 +62,21 @@ DRIVERS = {
         (1 << 6, 0xFFFF << 6),
     ),
     "cmsdk_uart": Driver("uart_cmsdk.c", _nearest, _divide, (16, 0xFFFFF)),
+    "nrf_uarte": _NRF_UARTE,
+    "nrf54_uarte": _NRF_UARTE,
     "nrf51_uart": Driver(
         "uart_nrf51.c",
         lambda clock_hz, baud: _nearest(baud << 20, clock_hz) << 12,
         lambda clock_hz, divisor: clock_hz * divisor / (1 << 32),
         (1 << 12, 1 << 28),
     ),
+}
+
+# Offsets of OUTSET and PIN_CNF[0].
+_NORDIC_GPIO = {
+    "nrf51_gpio": (0x508, 0x700),
+    "nrf53_gpio": (0x008, 0x200),
+    "nrf54_gpio": (0x004, 0x080),
 }
 
 # The receiver of either end samples the tenth bit half a bit early or late at 5 %, and both ends
@@ -82,12 +99,13 @@ def setup_steps(board: Board) -> tuple[Step, ...]:
 
 
 def _pin_steps(gpio: Gpio, pin: Pin, use: str, is_input: bool) -> tuple[Step, ...]:
-    base, number = gpio.address + pin.port * gpio.stride, pin.number
-    if gpio.ip == "nrf51_gpio":  # OUTSET; PIN_CNF: bit 0 output, bit 1 input buffer disconnected
-        config = base + 0x700 + 4 * number
+    base, number = gpio.port(pin.port), pin.number
+    if gpio.is_nordic:  # OUTSET; PIN_CNF: bit 0 output, bit 1 input buffer disconnected
+        outset, first_config = _NORDIC_GPIO[gpio.ip]
+        config = base + first_config + 4 * number
         if is_input:
             return (Step(config, f"{pin.pin}: {use}", clear=0b11),)
-        high = Step(base + 0x508, f"{pin.pin}: idles high", set=1 << number)
+        high = Step(base + outset, f"{pin.pin}: idles high", set=1 << number)
         return (high, Step(config, f"{pin.pin}: {use}", set=0b1))
     clock = Step(
         gpio.enable_register,

@@ -18,8 +18,9 @@ from .cores import Fpu
 
 UartIp = Literal[
     "stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart", "pl011",
+    "nrf_uarte", "nrf54_uarte",
 ]  # fmt: skip
-GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio"]
+GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio", "nrf53_gpio", "nrf54_gpio"]
 CounterIp = Literal["cortex", "nrf51_timer"]
 BootIp = Literal[
     "rp2040_stage2", "rp2350_image_def", "imxrt_flexspi", "kinetis_fcf", "lpc_checksum",
@@ -110,6 +111,15 @@ class Gpio:
     enable_register: Annotated[int, "the RCC register that switches the ports' clocks on"] = 0
     enable_bit: Annotated[int, "port A's bit in it; the other ports follow"] = 0
     stride: Annotated[int, "distance from port to port"] = 0x400
+    ports: Annotated[tuple[int, ...], "each port's address, where the distances differ"] = ()
+
+    @property
+    def is_nordic(self) -> bool:
+        return self.ip.startswith("nrf")
+
+    def port(self, number: int) -> int:
+        """The address of a port, by its number."""
+        return self.ports[number] if self.ports else self.address + number * self.stride
 
     def __post_init__(self) -> None:
         _check_register("address", self.address)
@@ -119,7 +129,9 @@ class Gpio:
             raise ValueError(f"ports from {self.address:#x} on are outside the address space")
         if not 0 <= self.enable_bit <= 32 - PORTS:
             raise ValueError(f"enable_bit is {self.enable_bit}; use 0 to {32 - PORTS}")
-        if self.ip != "nrf51_gpio" and not self.enable_register:
+        for port in self.ports:
+            _check_register("ports", port)
+        if not self.is_nordic and not self.enable_register:
             raise ValueError(f"a port of {self.ip} needs its enable_register")
 
 
@@ -135,6 +147,20 @@ class Counter:
         _check_register("address", self.address)
         if self.ip != "cortex" and not self.address:
             raise ValueError(f"a {self.ip} needs its address")
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Pairs of an address and a value, measured at the factory, to be copied after reset."""
+
+    address: Annotated[int, "of the first pair; an address that is erased or 0 ends them"]
+    pairs: Annotated[int, "at most"]
+    source: Annotated[str, "manual and register"]
+
+    def __post_init__(self) -> None:
+        _check_register("address", self.address)
+        if not 0 < self.pairs <= 256:
+            raise ValueError(f"pairs is {self.pairs}; use 1 to 256")
 
 
 @dataclass(frozen=True)
@@ -155,6 +181,7 @@ class Mcu:
     gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
     counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
     setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
+    trim: Annotated[Trim | None, "what the start-up must copy for the part to be in tune"] = None
     boot: Annotated[Boot | None, "what its boot ROM wants in the flash"] = None
 
     def __post_init__(self) -> None:

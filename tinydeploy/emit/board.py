@@ -111,7 +111,9 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
         defines["TD_UART_FIFO"] = f"{int(uart.fifo)}"
     if uart.ip == "pl011":
         defines["TD_UART_CONTROL"] = f"{uart.control:#x}u"
-    if uart.ip == "nrf51_uart":
+    if uart.ip in ("nrf_uarte", "nrf54_uarte"):
+        defines["TD_UART_NRF54"] = f"{int(uart.ip == 'nrf54_uarte')}"
+    if uart.ip in ("nrf51_uart", "nrf_uarte", "nrf54_uarte"):
         if console.tx is None or console.rx is None:
             raise InputError(
                 f"{board.name}: the console of an {mcu.title} needs its pins",

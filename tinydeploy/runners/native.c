@@ -35,7 +35,7 @@ typedef struct {
   /* The bits of a status register for "received", "nothing received" and "can send". */
   uint32_t status_offset[2], status_rx[2], status_empty[2], status_tx[2];
   uint32_t rx_offset, tx_offset, enable_offset, enable_bits;
-  /* A port with DMA: tasks, events and registers of buffers, 0 where there is none. */
+  uint32_t uses_dma; /* then: its tasks, events and registers of buffers */
   uint32_t dma_tx_task, dma_tx_event, dma_tx_pointer, dma_tx_bytes;
   uint32_t dma_rx_task, dma_rx_event, dma_rx_pointer, dma_rx_armed;
   uint32_t rx_first, rx_count, tx_count;
@@ -183,16 +183,16 @@ EXPORT uint64_t td_uart_read(void *uc, uint64_t offset, unsigned bytes, void *us
   const uint32_t at = (uint32_t)offset;
   if (enabled(m)) {
     for (int i = 0; i < 2; i++) {
-      if (at == m->status_offset[i] && m->dma_tx_task == 0) {
+      if (at == m->status_offset[i] && m->uses_dma == 0) {
         if (m->rx_count == 0 && (m->status_rx[i] | m->status_empty[i]) != 0) {
           idle(uc, m);
         }
         return m->status_tx[i] | (m->rx_count != 0 ? m->status_rx[i] : m->status_empty[i]);
       }
     }
-    if (at == m->dma_rx_event && m->dma_rx_task != 0) {
+    if (at == m->dma_rx_event && m->uses_dma != 0) {
       receive_by_dma(uc, m);
-    } else if (at == m->rx_offset && m->rx_count != 0 && m->dma_rx_task == 0) {
+    } else if (at == m->rx_offset && m->rx_count != 0 && m->uses_dma == 0) {
       return receive(m);
     }
   }
@@ -204,7 +204,7 @@ EXPORT void td_uart_write(void *uc, uint64_t offset, unsigned bytes, uint64_t va
   const uint32_t at = (uint32_t)offset;
   if (!enabled(m)) {
     store(m->uart_page, offset, bytes, value);
-  } else if (m->dma_tx_task != 0) {
+  } else if (m->uses_dma != 0) {
     store(m->uart_page, offset, bytes, value);
     if (at == m->dma_tx_task) {
       send_by_dma(uc, m);

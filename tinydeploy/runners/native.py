@@ -89,6 +89,7 @@ class Machine(ctypes.Structure):
         ("tx_offset", c_uint32),
         ("enable_offset", c_uint32),
         ("enable_bits", c_uint32),
+        ("uses_dma", c_uint32),
         ("dma_tx_task", c_uint32),
         ("dma_tx_event", c_uint32),
         ("dma_tx_pointer", c_uint32),
@@ -248,14 +249,14 @@ def python_callbacks() -> Callbacks:
         m = machine(user)
         if _enabled(m):
             for i in range(2):
-                if offset == m.status_offset[i] and not m.dma_tx_task:
+                if offset == m.status_offset[i] and not m.uses_dma:
                     if m.rx_count == 0 and m.status_rx[i] | m.status_empty[i]:
                         idle(uc, m)
                     told = m.status_rx[i] if m.rx_count else m.status_empty[i]
                     return int(m.status_tx[i] | told)
-            if offset == m.dma_rx_event and m.dma_rx_task:
+            if offset == m.dma_rx_event and m.uses_dma:
                 receive_by_dma(uc, m)
-            elif offset == m.rx_offset and m.rx_count and not m.dma_rx_task:
+            elif offset == m.rx_offset and m.rx_count and not m.uses_dma:
                 return receive(m)
         return _part(m.uart_page[offset // 4], offset, size)
 
@@ -263,7 +264,7 @@ def python_callbacks() -> Callbacks:
         m = machine(user)
         if not _enabled(m):
             _store(m.uart_page, offset, size, value)
-        elif m.dma_tx_task:
+        elif m.uses_dma:
             _store(m.uart_page, offset, size, value)
             if offset == m.dma_tx_task:
                 send_by_dma(uc, m)

@@ -67,6 +67,12 @@ MODELS: dict[str, Model | DmaModel] = {
     "stm32_lpuart": _STM32_V2,
     "nrf51_uart": Model((Status(0x108, 1, 0), Status(0x11C, 0, 1)), 0x518, 0x51C, 0x500, 4),
     "cmsdk_uart": Model((Status(0x04, 1 << 1, 0),), 0x00, 0x00, 0x08, 0b11),
+    "nrf_uarte": DmaModel(
+        Dma(0x008, 0x120, 0x544, 0x548), Dma(0x000, 0x110, 0x534, 0x538), 0x500, 8
+    ),
+    "nrf54_uarte": DmaModel(
+        Dma(0x050, 0x168, 0x73C, 0x740), Dma(0x028, 0x14C, 0x704, 0x708), 0x500, 8
+    ),
     # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
     "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }
@@ -81,6 +87,7 @@ def configure(machine: Machine, uart: Uart) -> None:
     machine.enable_offset = base + model.enable
     machine.enable_bits = model.enable_bits
     if isinstance(model, DmaModel):
+        machine.uses_dma = 1
         for name, dma in (("tx", model.send), ("rx", model.receive)):
             setattr(machine, f"dma_{name}_task", base + dma.task)
             setattr(machine, f"dma_{name}_event", base + dma.event)

@@ -206,6 +206,10 @@ class UnicornTransport(ClosesOnExit):
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
         self._map_setup(setup_steps(board), pages)
+        if mcu.trim is not None:  # a part that needs none
+            page = mcu.trim.address // PAGE_BYTES * PAGE_BYTES
+            self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ)
+            self._uc.mem_write(page, _FLASH_ERASED * PAGE_BYTES)
 
     def _map_setup(self, steps: tuple[Step, ...], mapped: set[int]) -> None:
         """Memory for the registers of the set-up; what it waits for has come already."""
