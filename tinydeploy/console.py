@@ -54,6 +54,13 @@ DRIVERS = {
         lambda clock_hz, divisor: 256 * clock_hz / divisor,
         (0x300, 0xFFFFF),
     ),
+    # The part of 2^16 clocks, of 16 to a bit, that are left out.
+    "sam_usart": Driver(
+        "uart_sam.c",
+        lambda clock_hz, baud: 65536 - _nearest(65536 * 16 * baud, clock_hz),
+        lambda clock_hz, divisor: clock_hz * (65536 - divisor) / (16 * 65536),
+        (0, 0xFFFF),
+    ),
     # In units of 1/64.
     "pl011": Driver(
         "uart_pl011.c",

@@ -18,7 +18,7 @@ from .cores import Fpu
 
 UartIp = Literal[
     "stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart", "pl011",
-    "nrf_uarte", "nrf54_uarte",
+    "nrf_uarte", "nrf54_uarte", "sam_usart",
 ]  # fmt: skip
 GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio", "nrf53_gpio", "nrf54_gpio"]
 CounterIp = Literal["cortex", "nrf51_timer"]
@@ -83,7 +83,7 @@ class Uart:
     enable: Annotated[tuple[Step, ...], "switches its clock on"] = ()
     clock_hz: Annotated[int, "its kernel clock after reset, if it is not the processor's"] = 0
     fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
-    control: Annotated[int, "further bits of its control register (Apollo: its clock)"] = 0
+    control: Annotated[int, "further bits of its control register: Apollo's clock, SAM's pads"] = 0
 
     def __post_init__(self) -> None:
         _check_register("address", self.address)

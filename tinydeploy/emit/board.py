@@ -109,7 +109,7 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
     }
     if uart.ip in ("stm32_usart_v2", "stm32_lpuart"):
         defines["TD_UART_FIFO"] = f"{int(uart.fifo)}"
-    if uart.ip == "pl011":
+    if uart.ip in ("pl011", "sam_usart"):
         defines["TD_UART_CONTROL"] = f"{uart.control:#x}u"
     if uart.ip in ("nrf_uarte", "nrf54_uarte"):
         defines["TD_UART_NRF54"] = f"{int(uart.ip == 'nrf54_uarte')}"

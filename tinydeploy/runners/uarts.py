@@ -73,6 +73,8 @@ MODELS: dict[str, Model | DmaModel] = {
     "nrf54_uarte": DmaModel(
         Dma(0x050, 0x168, 0x73C, 0x740), Dma(0x028, 0x14C, 0x704, 0x708), 0x500, 8
     ),
+    # INTFLAG: RXC, DRE; CTRLA: ENABLE. SYNCBUSY is 0.
+    "sam_usart": Model((Status(0x18, 1 << 2, 1 << 0),), 0x28, 0x28, 0x00, 0b10),
     # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
     "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }
