@@ -35,6 +35,67 @@ def _divide(clock_hz: int, divisor: int) -> float:
     return clock_hz / divisor
 
 
+def _oversampled(
+    file: str, ratios: range, make: Callable[[int, int], int], parts: Callable[[int], int]
+) -> Driver:
+    """A port that samples each bit as many times as it is told, whose clock is divided before.
+
+    Args:
+        file: In firmware_templates/common.
+        ratios: Samples a bit that it can take, the best first.
+        make: (ratio, divisor) -> the register's value.
+        parts: The register's value -> clocks a bit.
+    """
+
+    def divisor(clock_hz: int, baud: int) -> int:
+        def error(ratio: int) -> float:
+            return abs(clock_hz / (ratio * max(_nearest(clock_hz, ratio * baud), 1)) / baud - 1)
+
+        best = min(ratios, key=lambda ratio: round(error(ratio), 3))
+        return make(best, max(_nearest(clock_hz, best * baud), 1))
+
+    return Driver(file, divisor, lambda hz, value: hz / max(parts(value), 1), (0, 0xFFFF_FFFF))
+
+
+# BAUD: OSR is the ratio - 1, SBR the divisor.
+_NXP_LPUART = _oversampled(
+    "uart_nxp_lpuart.c",
+    range(32, 7, -1),
+    lambda ratio, divisor: (ratio - 1) << 24 | divisor,
+    lambda value: ((value >> 24) + 1) * (value & 0x1FFF),
+)
+
+# OSR, then BRG, of both the ratio or divisor - 1.
+_LPC_FLEXCOMM = _oversampled(
+    "uart_lpc_flexcomm.c",
+    range(16, 4, -1),
+    lambda ratio, divisor: (ratio - 1) << 16 | (divisor - 1),
+    lambda value: ((value >> 16) + 1) * ((value & 0xFFFF) + 1),
+)
+
+
+def _lpc_divisor(clock_hz: int, baud: int) -> int:
+    """FDR << 16 | DL: a divisor of 16 * DL * (1 + DIVADDVAL / MULVAL), the nearest that there is."""
+    fractions = [(add, mul) for mul in range(1, 16) for add in range(mul)]
+
+    def dl(add: int, mul: int) -> int:
+        return max(_nearest(clock_hz * mul, 16 * baud * (mul + add)), 1 if add == 0 else 2)
+
+    def error(fraction: tuple[int, int]) -> float:
+        add, mul = fraction
+        return abs(clock_hz * mul / (16 * dl(add, mul) * (mul + add)) / baud - 1)
+
+    add, mul = min(fractions, key=error)
+    return (mul << 4 | add) << 16 | dl(add, mul)
+
+
+def _lpc_rate(clock_hz: int, divisor: int) -> float:
+    add, mul, dl = divisor >> 16 & 15, divisor >> 20, divisor & 0xFFFF
+    return clock_hz * mul / (16 * dl * (mul + add))
+
+
+_LPC_UART = Driver("uart_16550.c", _lpc_divisor, _lpc_rate, (0x10_0001, 0xFF_FFFF))
+
 # As nRF51's, of which the low 16 bits are not implemented.
 _NRF_UARTE = Driver(
     "uart_nrf_uarte.c",
@@ -53,6 +114,22 @@ DRIVERS = {
         lambda clock_hz, baud: _nearest(256 * clock_hz, baud),
         lambda clock_hz, divisor: 256 * clock_hz / divisor,
         (0x300, 0xFFFFF),
+    ),
+    "nxp_lpuart": _NXP_LPUART,
+    "lpc_flexcomm": _LPC_FLEXCOMM,
+    "lpc_uart": _LPC_UART,
+    "ns16550": Driver(
+        "uart_16550.c",
+        lambda clock_hz, baud: _nearest(clock_hz, 16 * baud),
+        lambda clock_hz, divisor: clock_hz / (16 * divisor),
+        (1, 0xFFFF),
+    ),
+    # In units of 1/32.
+    "kinetis_uart": Driver(
+        "uart_kinetis.c",
+        lambda clock_hz, baud: _nearest(2 * clock_hz, baud),
+        lambda clock_hz, divisor: 2 * clock_hz / divisor,
+        (1 << 5, 0x1FFF << 5),
     ),
     # The part of 2^16 clocks, of 16 to a bit, that are left out.
     "sam_usart": Driver(

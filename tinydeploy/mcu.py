@@ -19,8 +19,10 @@ from .cores import Fpu
 UartIp = Literal[
     "stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart", "pl011",
     "nrf_uarte", "nrf54_uarte", "sam_usart",
+    "nxp_lpuart", "kinetis_uart", "lpc_flexcomm", "lpc_uart", "ns16550",
 ]  # fmt: skip
 GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio", "nrf53_gpio", "nrf54_gpio"]
+WatchdogIp = Literal["kinetis"]
 CounterIp = Literal["cortex", "nrf51_timer"]
 BootIp = Literal[
     "rp2040_stage2", "rp2350_image_def", "imxrt_flexspi", "kinetis_fcf", "lpc_checksum",
@@ -150,6 +152,18 @@ class Counter:
 
 
 @dataclass(frozen=True)
+class Watchdog:
+    """A watchdog that runs after reset, and is switched off by more than register writes."""
+
+    ip: Annotated[WatchdogIp, "firmware_templates/common/watchdog_<ip>.c"]
+    address: Annotated[int, "of its first register"]
+    source: Annotated[str, "manual and section"]
+
+    def __post_init__(self) -> None:
+        _check_register("address", self.address)
+
+
+@dataclass(frozen=True)
 class Trim:
     """Pairs of an address and a value, measured at the factory, to be copied after reset."""
 
@@ -181,6 +195,7 @@ class Mcu:
     gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
     counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
     setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
+    watchdog: Annotated[Watchdog | None, "what must be switched off first"] = None
     trim: Annotated[Trim | None, "what the start-up must copy for the part to be in tune"] = None
     boot: Annotated[Boot | None, "what its boot ROM wants in the flash"] = None
 

@@ -51,6 +51,8 @@ def board_files(board: Board) -> dict[str, str]:
     driver = DRIVERS[board.mcu.uarts[board.console.uart].ip]
     counter = _COUNTERS[board.mcu.counter.ip if board.mcu.counter else "cortex"]
     verbatim = (*_HEADERS, "td_uart.h", "td_counter.h", driver.file, counter, "libc.c", "string.h")
+    if board.mcu.watchdog is not None:
+        verbatim = (*verbatim, "td_watchdog.h", f"watchdog_{board.mcu.watchdog.ip}.c")
     exceptions = _CORE_EXCEPTIONS if board.core.has_fault_status else _ARMV6M_EXCEPTIONS
     boot, wanted = board.mcu.boot, blocks(board.mcu.boot, board.flash)
     checksum = exceptions[:_CHECKSUM] if boot is not None and boot.ip == "lpc_checksum" else ()
@@ -111,6 +113,8 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
         defines["TD_UART_FIFO"] = f"{int(uart.fifo)}"
     if uart.ip in ("pl011", "sam_usart"):
         defines["TD_UART_CONTROL"] = f"{uart.control:#x}u"
+    if uart.ip in ("ns16550", "lpc_uart"):
+        defines["TD_UART_FRACTION"] = f"{int(uart.ip == 'lpc_uart')}"
     if uart.ip in ("nrf_uarte", "nrf54_uarte"):
         defines["TD_UART_NRF54"] = f"{int(uart.ip == 'nrf54_uarte')}"
     if uart.ip in ("nrf51_uart", "nrf_uarte", "nrf54_uarte"):
@@ -121,6 +125,8 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
             )
         for role, pin in (("TX", console.tx), ("RX", console.rx)):
             defines[f"TD_UART_{role}_PIN"] = f"{32 * pin.port + pin.number}u"
+    if mcu.watchdog is not None:
+        defines["TD_WATCHDOG_ADDRESS"] = f"{mcu.watchdog.address:#010x}u"
     if mcu.counter is not None and mcu.counter.ip != "cortex":
         defines["TD_COUNTER_ADDRESS"] = f"{mcu.counter.address:#010x}u"
     else:

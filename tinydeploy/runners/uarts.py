@@ -75,6 +75,14 @@ MODELS: dict[str, Model | DmaModel] = {
     ),
     # INTFLAG: RXC, DRE; CTRLA: ENABLE. SYNCBUSY is 0.
     "sam_usart": Model((Status(0x18, 1 << 2, 1 << 0),), 0x28, 0x28, 0x00, 0b10),
+    # STAT: RDRF, TDRE; CTRL: TE, RE.
+    "nxp_lpuart": Model((Status(0x14, 1 << 21, 1 << 23),), 0x1C, 0x1C, 0x18, 0xC0000),
+    # S1: RDRF, TDRE; C2, the highest byte of its word: TE, RE.
+    "kinetis_uart": Model((Status(0x04, 1 << 5, 1 << 7),), 0x07, 0x07, 0x00, 0xC << 24),
+    # FIFOSTAT: RXNOTEMPTY, TXNOTFULL; FIFOCFG: both enabled.
+    "lpc_flexcomm": Model((Status(0xE04, 1 << 6, 1 << 5),), 0xE30, 0xE20, 0xE00, 0b11),
+    "lpc_uart": _NS16550,
+    "ns16550": _NS16550,
     # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
     "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }

@@ -206,6 +206,9 @@ class UnicornTransport(ClosesOnExit):
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
         self._map_setup(setup_steps(board), pages)
+        if mcu.watchdog is not None:
+            page = mcu.watchdog.address // PAGE_BYTES * PAGE_BYTES
+            self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
         if mcu.trim is not None:  # a part that needs none
             page = mcu.trim.address // PAGE_BYTES * PAGE_BYTES
             self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ)
