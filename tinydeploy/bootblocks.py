@@ -107,6 +107,15 @@ def _kinetis(_: Memory) -> tuple[Block, ...]:
     return (Block(0x400, backdoor_key + protection + bytes([fsec, fopt, eeprom, data])),)
 
 
+def _ra_options(flash: Memory) -> tuple[Block, ...]:
+    """The option-setting memory (RA4M1 Group User's Manual, 6.2), erased: all off.
+
+    It holds the security MPU's regions too, which code that lies there by chance would switch on.
+    Behind a boot loader it is the boot loader's.
+    """
+    return (Block(0x400, b"\xff" * 64),) if flash.origin == 0 else ()
+
+
 def _lut(opcode: int, operand: int) -> int:
     """An instruction of FlexSPI's look-up table, on one wire."""
     return opcode << 10 | operand
@@ -138,4 +147,5 @@ _BLOCKS: Mapping[str, Callable[[Memory], tuple[Block, ...]]] = {
     "rp2350_image_def": _rp2350,
     "kinetis_fcf": _kinetis,
     "imxrt_flexspi": _imxrt,
+    "ra_options": _ra_options,
 }

@@ -96,6 +96,29 @@ def _lpc_rate(clock_hz: int, divisor: int) -> float:
 
 _LPC_UART = Driver("uart_16550.c", _lpc_divisor, _lpc_rate, (0x10_0001, 0xFF_FFFF))
 
+# CLKDIV, with 16-fold oversampling: 256ths beyond 1, of which the low three bits are not implemented.
+_EFR32_USART = Driver(
+    "uart_efr32_usart.c",
+    lambda clock_hz, baud: _nearest(max(2 * clock_hz - 32 * baud, 0), baud) << 3,
+    lambda clock_hz, divisor: clock_hz / (16 * (1 + divisor / 256)),
+    (0, 0x7F_FFF8),
+)
+
+
+def _sci_divisor(clock_hz: int, baud: int) -> int:
+    """MDDR << 8 | BRR: 8 clocks a bit, times BRR + 1, of which MDDR in 256 are let through."""
+    brr = min(max(clock_hz // (8 * baud) - 1, 0), 0xFF)
+    mddr = _nearest(256 * 8 * (brr + 1) * baud, clock_hz)
+    return min(max(mddr, 0x80), 0xFF) << 8 | brr
+
+
+_RENESAS_SCI = Driver(
+    "uart_renesas_sci.c",
+    _sci_divisor,
+    lambda clock_hz, divisor: clock_hz * (divisor >> 8) / (256 * 8 * ((divisor & 0xFF) + 1)),
+    (0x80 << 8, 0xFFFF),
+)
+
 # As nRF51's, of which the low 16 bits are not implemented.
 _NRF_UARTE = Driver(
     "uart_nrf_uarte.c",
@@ -124,6 +147,9 @@ DRIVERS = {
         lambda clock_hz, divisor: clock_hz / (16 * divisor),
         (1, 0xFFFF),
     ),
+    "efr32_usart": _EFR32_USART,
+    "efr32s2_usart": _EFR32_USART,
+    "renesas_sci": _RENESAS_SCI,
     # In units of 1/32.
     "kinetis_uart": Driver(
         "uart_kinetis.c",

@@ -20,12 +20,14 @@ UartIp = Literal[
     "stm32_usart_v1", "stm32_usart_v2", "stm32_lpuart", "nrf51_uart", "cmsdk_uart", "pl011",
     "nrf_uarte", "nrf54_uarte", "sam_usart",
     "nxp_lpuart", "kinetis_uart", "lpc_flexcomm", "lpc_uart", "ns16550",
+    "efr32_usart", "efr32s2_usart", "renesas_sci",
 ]  # fmt: skip
 GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio", "nrf53_gpio", "nrf54_gpio"]
 WatchdogIp = Literal["kinetis"]
 CounterIp = Literal["cortex", "nrf51_timer"]
 BootIp = Literal[
     "rp2040_stage2", "rp2350_image_def", "imxrt_flexspi", "kinetis_fcf", "lpc_checksum",
+    "ra_options",
 ]  # fmt: skip
 
 PORTS = 11  # of the part with most of them: A to K
@@ -58,7 +60,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Step:
-    """One read-modify-write of a 32-bit register, before the console is used.
+    """One read-modify-write of a register, before the console is used.
 
     Nothing is written where `clear` and `set` are both 0.
     """
@@ -68,9 +70,17 @@ class Step:
     clear: Annotated[int, "bits to clear first"] = 0
     set: Annotated[int, "bits to set then"] = 0
     wait: Annotated[int, "bits to wait for then, until all are set or it took too long"] = 0
+    bytes: Annotated[int, "the register's width, where it is not 4: 1 or 2"] = 4
 
     def __post_init__(self) -> None:
-        _check_register("register", self.register)
+        if self.bytes not in (1, 2, 4):
+            raise ValueError(f"register {self.register:#x}: bytes is {self.bytes}; use 1, 2 or 4")
+        if self.bytes == 4:
+            _check_register("register", self.register)
+        elif self.register % self.bytes or not 0 <= self.register < _ADDRESS_SPACE:
+            raise ValueError(
+                f"register {self.register:#x} is not aligned to its {self.bytes} bytes"
+            )
         if not all(0 <= mask < _ADDRESS_SPACE for mask in (self.clear, self.set, self.wait)):
             raise ValueError(f"register {self.register:#x}: clear, set and wait are 32-bit masks")
 

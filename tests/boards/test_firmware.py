@@ -96,6 +96,10 @@ def test_sections(board: Board, firmware: Firmware) -> None:
         if section.stored:
             assert board.flash.origin <= section.load_address, section
             assert section.load_address + section.bytes <= board.flash.end, section
+    with firmware.elf.open("rb") as file:
+        for segment in ELFFile(file).iter_segments("PT_LOAD"):
+            start, size = segment["p_paddr"], segment["p_filesz"]
+            assert size == 0 or board.flash.origin <= start <= start + size <= board.flash.end
     names = {section.name for section in firmware.sections}
     assert not {name for name in names if "exidx" in name or "eh_frame" in name}
     assert board.stack_bytes <= firmware.ram_bytes < board.stack_bytes + 1024

@@ -113,6 +113,8 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
         defines["TD_UART_FIFO"] = f"{int(uart.fifo)}"
     if uart.ip in ("pl011", "sam_usart"):
         defines["TD_UART_CONTROL"] = f"{uart.control:#x}u"
+    if uart.ip in ("efr32_usart", "efr32s2_usart"):
+        defines["TD_UART_SERIES"] = "2" if uart.ip == "efr32s2_usart" else "1"
     if uart.ip in ("ns16550", "lpc_uart"):
         defines["TD_UART_FRACTION"] = f"{int(uart.ip == 'lpc_uart')}"
     if uart.ip in ("nrf_uarte", "nrf54_uarte"):

@@ -83,6 +83,11 @@ MODELS: dict[str, Model | DmaModel] = {
     "lpc_flexcomm": Model((Status(0xE04, 1 << 6, 1 << 5),), 0xE30, 0xE20, 0xE00, 0b11),
     "lpc_uart": _NS16550,
     "ns16550": _NS16550,
+    # STATUS: RXDATAV, TXBL; CMD: RXEN, TXEN.
+    "efr32_usart": Model((Status(0x10, 1 << 7, 1 << 6),), 0x1C, 0x34, 0x0C, 0b101),
+    "efr32s2_usart": Model((Status(0x18, 1 << 7, 1 << 6),), 0x24, 0x3C, 0x14, 0b101),
+    # SSR: RDRF, TDRE; SCR, the third byte of its word: TE, RE.
+    "renesas_sci": Model((Status(0x04, 1 << 6, 1 << 7),), 0x05, 0x03, 0x00, 0x30 << 16),
     # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
     "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }

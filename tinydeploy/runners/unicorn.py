@@ -223,8 +223,7 @@ class UnicornTransport(ClosesOnExit):
             )
         for step in steps:
             if step.wait and step.register // PAGE_BYTES in pages:
-                word = self._word(step.register) | step.wait
-                self._uc.mem_write(step.register, word.to_bytes(4, "little"))
+                self._uc.mem_write(step.register, step.wait.to_bytes(step.bytes, "little"))
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib

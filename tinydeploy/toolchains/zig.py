@@ -62,7 +62,9 @@ class Zig:
 
     def link_flags(self, core: Core) -> tuple[str, ...]:
         del core
-        return ("-m", "armelf", "--gc-sections", "--build-id=none")
+        # Small pages, or the first segment would reach down to its page and hold the ELF's own headers.
+        page = ("-z", "max-page-size=4")
+        return ("-m", "armelf", "--gc-sections", "--build-id=none", *page)
 
     def link(self, core: Core, link: base.Link) -> process.Result:
         # lld itself: `zig cc` takes no -Map, and would link its debug build of compiler-rt.
