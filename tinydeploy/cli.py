@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, settings
+from .cli_check import check
 from .cli_compress import compress
 from .cli_evaluate import evaluate
 from .cli_quantize import quantize
@@ -116,6 +117,7 @@ def main() -> None:
     """From an int8 network to Cortex-M firmware that is proven bit for bit."""
 
 
+main.add_command(check)
 main.add_command(compress)
 main.add_command(evaluate)
 main.add_command(quantize)
