@@ -44,14 +44,14 @@ class Device:
         """Runs the model on the device.
 
         Args:
-            inputs: One array an input of the model, of its shape, with or without the batch
-                dimension of 1; or all of them with N samples in front, which run one by one.
+            inputs: One array an input of the model: of its shape, or without the batch dimension
+                of 1, or with N in its place; the N samples run one by one.
                 Stored integers of the input's own type are taken as they are. Real numbers are
                 quantised, and answered with real numbers.
 
         Returns:
-            The output, or a tuple of them where the model has several; N in front if the inputs
-            had it.
+            The output, or a tuple of them where the model has several, with the batch dimension
+            that the inputs had.
 
         Raises:
             InputError: The arrays are not the model's inputs.
@@ -68,10 +68,8 @@ class Device:
             a.dtype.kind == "f" and port.scale for a, port in zip(arrays, self._inputs, strict=True)
         )
         rows = [self._infer(sample, is_real) for sample in zip(*batches, strict=True)]
-        is_batch = arrays[0].ndim > 0 and arrays[0].shape not in _shapes(self._inputs[0])
-        outputs = tuple(
-            np.stack(column) if is_batch else column[0] for column in zip(*rows, strict=True)
-        )
+        extra = arrays[0].ndim - len(self._inputs[0].shape)
+        outputs = tuple(_joined(column, extra) for column in zip(*rows, strict=True))
         return outputs if len(outputs) > 1 else outputs[0]
 
     def _infer(self, sample: tuple[Array, ...], is_real: bool) -> list[Array]:
@@ -111,20 +109,25 @@ def opened(
         yield Device(built, client, transport.counts)
 
 
-def _shapes(port: Port) -> tuple[tuple[int, ...], ...]:
-    """The shapes that one sample may have."""
-    return (port.shape, port.shape[1:]) if port.shape[:1] == (1,) else (port.shape,)
-
-
 def _batch(value: Array, port: Port) -> list[Array]:
     """The samples in an array of one or of several, each of the port's shape."""
     if value.dtype != port.dtype and value.dtype.kind not in "f":
         raise InputError(f"an array is {value.dtype}, the input {port.name!r:.60} is {port.dtype}")
-    shapes = _shapes(port)
-    if value.shape in shapes:
+    is_single = port.shape[:1] == (1,)
+    if value.shape == port.shape or (is_single and value.shape == port.shape[1:]):
         return [value.reshape(port.shape)]
+    shapes = (port.shape, port.shape[1:]) if is_single else (port.shape,)
     if value.shape[1:] in shapes and len(value):
         return [row.reshape(port.shape) for row in value]
     raise InputError(
         f"an array is {list(value.shape)}, the input {port.name!r:.60} is {list(port.shape)}"
     )
+
+
+def _joined(answers: tuple[Array, ...], extra: int) -> Array:
+    """The answers of all samples, whose array had `extra` dimensions more than the model's."""
+    if extra > 0:
+        return np.stack(answers)
+    if answers[0].shape[:1] != (1,):
+        return answers[0] if len(answers) == 1 else np.stack(answers)
+    return answers[0][0] if extra < 0 else np.concatenate(answers)
