@@ -57,6 +57,7 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "qemu": lambda: _program("qemu-system-arm"),
     "unicorn": lambda: _wheel("unicorn"),
     "oracle": lambda: _wheel("tflite_micro"),
+    "pyocd": lambda: _wheel("pyocd"),
     "ptq": lambda: _wheel("ai_edge_quantizer") and _wheel("ai_edge_litert"),
     "tensorflow": lambda: _wheel("tensorflow_model_optimization") and _wheel("tf_keras"),
     "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),

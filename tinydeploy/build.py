@@ -82,6 +82,12 @@ OPTIONS = {
     "measuring": "1: a firmware that tells what it uses of TFLite Micro's arena",
 }
 
+# And those of what writes the flash.
+FLASH_OPTIONS = {
+    "tool": "for flash: what writes it; the board's first if not given",
+    "probe": "for flash: a probe's serial number, a port, a drive's folder",
+}
+
 
 def options(request: BuildRequest) -> dict[str, str]:
     """The request as SCons's command line says it."""
@@ -111,7 +117,7 @@ def request_from(options: Mapping[str, str]) -> BuildRequest:
     """
     for name in options:
         if name not in OPTIONS:
-            near = difflib.get_close_matches(name, OPTIONS, 1)
+            near = difflib.get_close_matches(name, [*OPTIONS, *FLASH_OPTIONS], 1)
             hint = f"did you mean {near[0]}=?" if near else f"known: {', '.join(OPTIONS)}"
             raise InputError(f"unknown option {name}=", hint)
     given = {name: str(value) for name, value in options.items() if value}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, settings
+from .cli_check import check
 from .cli_compress import compress
 from .cli_evaluate import evaluate
 from .cli_quantize import quantize
@@ -116,6 +117,7 @@ def main() -> None:
     """From an int8 network to Cortex-M firmware that is proven bit for bit."""
 
 
+main.add_command(check)
 main.add_command(compress)
 main.add_command(evaluate)
 main.add_command(quantize)
@@ -201,6 +203,61 @@ def verify(
     if report.outcome != "verified":
         again = "" if layers else shlex.join(["tinydeploy", *sys.argv[1:], "--layers"])
         raise pipeline.differs(report, again)
+
+
+@main.command()
+@_build_options
+@click.option("--tool", metavar="NAME", help="Default: the first of the board's.")
+@click.option("--probe", default="", metavar="ID",
+              help="Which of several: a probe's serial number, a port, a drive.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the commands; write only their files.")
+@click.option("--and-verify", is_flag=True, help="Then verify on the board: needs a model.")
+@click.option("--port", metavar="PORT", help="For --and-verify; as of verify.")
+def flash(
+    model: Path,
+    as_json: bool,
+    junit: Path | None,
+    html: Path | None,
+    tool: str | None,
+    probe: str,
+    dry_run: bool,
+    and_verify: bool,
+    port: str | None,
+    **options: Any,
+) -> None:
+    """Write a firmware into a board's flash: MODEL, or an ELF that is built already."""
+    from . import boards, flashing, pipeline
+
+    request = _request(model, **options)
+    board = boards.load(request.board, request.board_folders)
+    is_elf = flashing.is_elf(model)
+    if and_verify and (is_elf or dry_run):
+        other = f"{model}, which is an ELF" if is_elf else "--dry-run"
+        raise InputError(f"--and-verify cannot be with {other}", "give the model, a .tflite file")
+    publish = _publish(request, junit, html, as_json and and_verify)
+    with _progress(as_json) as status:
+        built = None if is_elf else pipeline.build(request, publish, status.line)
+        elf = built.firmware.elf if built else model
+        job = flashing.prepare(elf, board, tool, probe)
+        if dry_run:
+            click.echo(job.to_json() if as_json else job.script)
+            return
+        flashing.write(job, status.line)
+    if not as_json:
+        click.echo(job.told)
+    if built and and_verify:
+        runner = _runner("serial", port) or "serial"
+        with _progress(as_json) as status:
+            report = pipeline.prove_flashed(built, runner, publish, status.count)
+        publish(report)
+        if not as_json:
+            _show_proof(report, layers=False)
+        if report.outcome != "verified":
+            raise pipeline.differs(report)
+    elif as_json:
+        click.echo(job.to_json())
+    elif built:
+        click.echo(f"next: tinydeploy verify {model} --board {board.name} --on serial")
 
 
 @main.command()

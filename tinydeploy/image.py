@@ -1,8 +1,9 @@
-"""The bytes that a flash tool writes: an ELF's load segments, as .bin, Intel HEX and UF2."""
+"""The bytes that a flash tool writes: an ELF's load segments, as Intel HEX and UF2."""
 
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from .boards import Board
 from .errors import InputError, RequestError
 
 ERASED = 0xFF  # what flash holds where nothing was written
+_PAGE_BYTES = 256  # gaps smaller than the smallest page are written with the pages around them
 
 
 @dataclass(frozen=True)
@@ -27,21 +29,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class Image:
-    """What goes into the flash, by address; segments neither touch nor overlap."""
+    """What goes into the flash, by address; segments do not overlap, and are a page apart."""
 
     segments: tuple[Segment, ...]
-
-    @property
-    def address(self) -> int:
-        return self.segments[0].address
-
-    def to_bin(self) -> bytes:
-        """All from the first to the last byte; what is between segments is erased flash."""
-        content = bytearray()
-        for segment in self.segments:
-            content += bytes([ERASED]) * (segment.address - self.address - len(content))
-            content += segment.data
-        return bytes(content)
 
     def to_hex(self) -> str:
         """As Intel HEX."""
@@ -89,25 +79,32 @@ def read(elf: Path, board: Board) -> Image:
 
 
 def _check(elf: Path, board: Board, segments: list[Segment]) -> None:
-    flash = board.flash
-    if flash is None:
+    if board.flash is None or board.mcu is None:
         raise RequestError(f"{board.name} has no flash", "tinydeploy boards")
     if not segments:
         raise RequestError(f"{elf} holds nothing to write")
+    others = [m for m in board.mcu.memories if m.kind == "flash" and m != board.mcu.flash]
     for segment in segments:
-        if not flash.origin <= segment.address <= segment.end <= flash.end:
+        places = (board.flash, *others)
+        if not any(m.origin <= segment.address <= segment.end <= m.end for m in places):
             raise RequestError(
-                f"{elf} has 0x{segment.address:08x} to 0x{segment.end:08x}, {board.name}'s flash "
-                f"is 0x{flash.origin:08x} to 0x{flash.end:08x}",
+                f"{elf} has {segment.address:#010x} to {segment.end:#010x}, {board.name}'s flash "
+                f"is {board.flash.origin:#010x} to {board.flash.end:#010x}",
                 f"build it for this board: tinydeploy build MODEL --board {board.name}",
             )
+    ordered = sorted(segments, key=lambda s: s.address)
+    for low, high in itertools.pairwise(ordered):
+        if low.end > high.address:
+            raise RequestError(f"two segments of {elf} share {high.address:#010x}")
 
 
 def _joined(segments: list[Segment]) -> tuple[Segment, ...]:
     joined: list[Segment] = []
     for segment in sorted(segments, key=lambda s: s.address):
-        if joined and joined[-1].end == segment.address:
+        gap = segment.address - joined[-1].end if joined else _PAGE_BYTES
+        if gap < _PAGE_BYTES:
             before = joined.pop()
-            segment = Segment(before.address, before.data + segment.data)
+            filling = bytes([ERASED]) * gap
+            segment = Segment(before.address, before.data + filling + segment.data)
         joined.append(segment)
     return tuple(joined)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 VERIFY_FIRMWARE = "firmware_templates/verify"
 
+_PORT_S = 10.0  # a board that has been written comes back at its USB port
+
 # Told the report of what failed, once there was a plan.
 Publish = Callable[[Report], None]
 
@@ -184,6 +186,30 @@ def prove(
         seconds = built.report.duration_s + time.monotonic() - started
         report = summary.proven(failed, result, judge, transport.counts, seconds)
     return report, result.outputs
+
+
+def prove_flashed(
+    built: Built,
+    runner: str | Runner,
+    publish: Publish = lambda report: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Proves what has just been written into a board's flash, once its port is there.
+
+    Raises:
+        RequestError: The port does not come, or the device failed.
+    """
+    deadline = time.monotonic() + _PORT_S
+    while True:
+        try:
+            find_runner(runner, built.prepared.board)
+            break
+        except RequestError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+    samples = read_inputs(DEFAULT_INPUTS, built.prepared.graph)
+    return prove(built, samples, runner=runner, publish=publish, progress=progress)[0]
 
 
 def prove_here(request: BuildRequest) -> None:

@@ -61,12 +61,14 @@ def tiny_firmware(env: Environment, **options: Any) -> Node:
 
     Args:
         env: Any environment with this tool; it is not changed.
-        options: The names of a SConstruct's command line, `build.OPTIONS`. The model's file must
-            exist when the SConstruct is read, or be what `env.Quantize()` returned.
+        options: The names of a SConstruct's command line, `build.OPTIONS` and, for the alias
+            flash, `build.FLASH_OPTIONS`. The model's file must exist when the SConstruct is read,
+            or be what `env.Quantize()` returned.
 
     Returns:
         The node of firmware.elf. Its folder is locked until SCons ends.
     """
+    flash = {name: options.pop(name) for name in build.FLASH_OPTIONS if name in options}
     try:
         request = build.request_from(options)
         quantized = scons_quantize.made_here(env, options["model"])
@@ -81,6 +83,7 @@ def tiny_firmware(env: Environment, **options: Any) -> Node:
         env.Clean(elf, quantized)
     elf.attributes.td_lock = lock
     elf.attributes.td_request = request
+    elf.attributes.td_flash = flash
     return elf
 
 
@@ -97,6 +100,24 @@ def _verify(target: list[Node], source: list[Node], env: Environment) -> int:
     from . import pipeline
 
     return _guard(lambda: pipeline.prove_here(source[0].attributes.td_request))
+
+
+def _flash(target: list[Node], source: list[Node], env: Environment) -> int:
+    del target, env
+    from . import flashing
+
+    attributes = source[0].attributes
+
+    def run() -> None:
+        step: Steps = attributes.td_steps
+        given: dict[str, str] = attributes.td_flash
+        elf = step.folder / steps.ELF
+        job = flashing.prepare(elf, step.board, given.get("tool"), given.get("probe", ""))
+        print(job.script, flush=True)
+        flashing.write(job, print)
+        print(job.told)
+
+    return _guard(run)
 
 
 def _plan(request: BuildRequest) -> Steps:
@@ -300,9 +321,10 @@ def _title(what: str) -> Callable[[list[Node], list[Node], Environment], str]:
 
 
 # Actions on a firmware's node, for an Alias: print what it takes of the board's memories; run it
-# and compare its answers with the model's.
+# and compare its answers with the model's; write it into the board's flash.
 size = Action(_size, None)
 verify = Action(_verify, None)
+flash = Action(_flash, None)
 
 
 def _key(*parts: str) -> str:

@@ -133,8 +133,8 @@ def open_subject(path: Path, engine: str = "auto") -> Subject:
         numbers=numbers,
         graph=graph,
         oracle=oracle,
-        inputs=tuple(_port(graph.tensors[t]) for t in graph.inputs),
-        outputs=tuple(_port(graph.tensors[t]) for t in graph.outputs),
+        inputs=tuple(port_of(graph.tensors[t]) for t in graph.inputs),
+        outputs=tuple(port_of(graph.tensors[t]) for t in graph.outputs),
         engine=Tool(name, version),
         run=oracle.run,
     )
@@ -186,7 +186,7 @@ def _opened(content: bytes, label: str) -> tuple[Tables, list[_Operator]]:
     return subgraph.tables(SubGraphSlot.TENSORS, "tensor"), found
 
 
-def _port(tensor: Tensor) -> Port:
+def port_of(tensor: Tensor) -> Port:
     quantization = tensor.quantization
     if quantization is None or not quantization.scales:
         return Port(tensor.name, tensor.shape, tensor.dtype.numpy)

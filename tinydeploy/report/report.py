@@ -335,27 +335,27 @@ def read(path: Path) -> Report:
             "write it again with this version: tinydeploy build MODEL --board BOARD",
         )
     try:
-        report: Report = _value(Report, content, "report")
+        report: Report = parse(Report, content, "report")
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} is not a report: {error}") from error
     return report
 
 
-def _value(kind: Any, content: Any, where: str) -> Any:
+def parse(kind: Any, content: Any, where: str) -> Any:
     """`content` from JSON as the type `kind`; unknown fields of objects are passed over."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _object(typing.cast(type, kind), content, where)
     if origin is types.UnionType:  # always `something | None`
-        return None if content is None else _value(arguments[0], content, where)
+        return None if content is None else parse(arguments[0], content, where)
     if origin is Literal:
         if content not in arguments:
             raise ValueError(f"{where} is {content!r}")
         return content
     if origin is tuple and isinstance(content, list):
-        return tuple(_value(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(content))
+        return tuple(parse(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(content))
     if origin is Mapping and isinstance(content, dict):
-        return {k: _value(arguments[1], v, f"{where}.{k}") for k, v in content.items()}
+        return {k: parse(arguments[1], v, f"{where}.{k}") for k, v in content.items()}
     if kind is float and type(content) is int:
         return float(content)
     if type(content) is not kind:
@@ -367,5 +367,5 @@ def _object(kind: type, content: Any, where: str) -> Any:
     if not isinstance(content, dict):
         raise TypeError(f"{where} is {type(content).__name__}")
     hints = typing.get_type_hints(kind)
-    values = {k: _value(t, content[k], f"{where}.{k}") for k, t in hints.items() if k in content}
+    values = {k: parse(t, content[k], f"{where}.{k}") for k, t in hints.items() if k in content}
     return kind(**values)  # a field that is missing and has no default is a TypeError naming it
