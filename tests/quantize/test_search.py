@@ -422,7 +422,7 @@ def test_only_what_stays_wrong_is_remembered(
 ) -> None:
     """A package that is missing today may be installed tomorrow."""
 
-    def fails(job: object, folder: Path) -> None:
+    def fails(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(trial, "_KINDS", {trial.TRIAL: fails})
