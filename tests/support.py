@@ -60,23 +60,27 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "pyocd": lambda: _wheel("pyocd"),
     "ptq": lambda: _wheel("ai_edge_quantizer") and _wheel("ai_edge_litert"),
     "tensorflow": lambda: _wheel("tensorflow_model_optimization") and _wheel("tf_keras"),
+    "onnx": lambda: _wheel("onnx2tf") and _wheel("onnxruntime"),
+    "torch": lambda: _wheel("torch") and _wheel("litert_torch"),
     "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),
     "models": lambda: (MODELS / "golden.json").is_file(),
 }
+
+_LARGE = ("tensorflow", "onnx", "torch")
 
 
 def required() -> frozenset[str]:
     """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE.
 
-    "all" is everything that can be installed; the models cannot, and TensorFlow (2 GB) is only
-    required by its own name: "all,tensorflow".
+    "all" is everything that can be installed; the models cannot, and what takes 2 GB is only
+    required by its own name: "all,tensorflow", "onnx", "torch".
 
     Raises:
         pytest.UsageError: It names something that is not a tool, which would require nothing.
     """
     names = {n.strip() for n in os.environ.get("TINYDEPLOY_REQUIRE", "").split(",") if n.strip()}
     if "all" in names:
-        return (frozenset(TOOLS) - {"models", "tensorflow"}) | (names & TOOLS.keys())
+        return (frozenset(TOOLS) - {"models", *_LARGE}) | (names & TOOLS.keys())
     unknown = sorted(names - TOOLS.keys())
     if unknown:
         known = ", ".join(TOOLS)

@@ -88,7 +88,7 @@ def _trained(folder: Path, on_line: Callable[[str], None]) -> Path:
     """Trains into `folder`, with the example's own script."""
     if missing := _missing(_TRAINING_PACKAGES):
         raise RequestError(
-            f"training needs {', '.join(missing)}, which is not installed",
+            f"training needs packages that are not installed: {', '.join(missing)}",
             "pip install 'tinydeploy[train,ptq]' scikit-learn",
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ def test_without_the_packages_the_shipped_model_is_taken_and_said(
     assert "pip install 'tinydeploy[ptq]'" in start.told
     assert start.float_correct == 446
     assert start.request.model == REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
-    with pytest.raises(RequestError, match="training needs tensorflow"):
+    with pytest.raises(RequestError, match="not installed: tensorflow"):
         demo.start("nucleo_l4r5zi", tmp_path, True, lambda line: None)
 
 

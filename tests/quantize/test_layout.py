@@ -204,13 +204,10 @@ def test_random_nets_keep_their_answers(seed: int) -> None:
     content = net.file(there[-1], there[-2])
     settled = settle(content, "net")
     before, after = Runner(content), Runner(settled.content)
-    if [p.shape for p in before.inputs + before.outputs] != [
-        p.shape for p in after.inputs + after.outputs
-    ]:
-        assert settled.notes  # an end was laid out anew
-        return
     if any("where the source has" in note for note in settled.notes):
-        return
+        return  # an end was laid out anew
+    # Dimensions of 1 may have moved: the same bytes.
     values = [RNG.normal(size=p.shape).astype(np.float32) for p in before.inputs]
-    for wanted, found in zip(before.run(values), after.run(values), strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    given = [v.reshape(p.shape) for v, p in zip(values, after.inputs, strict=True)]
+    for wanted, found in zip(before.run(values), after.run(given), strict=True):
+        np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=1e-5)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.quantize import badly_scaled
 from tests.support import require
-from tinydeploy.errors import InputError, RequestError
+from tinydeploy.errors import DoesNotFit, InputError, RequestError, TinydeployError
 from tinydeploy.quantize.search import Local, SearchRequest, mixed, parse_drop, search, trial
 from tinydeploy.quantize.search.executors import Done, Finished, Job
 from tinydeploy.quantize.search.front import choose, on_front
@@ -407,3 +407,26 @@ def test_a_search_in_which_nothing_works_ends_in_a_sentence(network: bytes, tmp_
     request = SearchRequest(network, "x.tflite", "a.npz", "b.npz", BOARD, tmp_path, max_drop=0.01)
     with pytest.raises(InputError, match="the disk is full"):
         search(request, Broken())
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (RequestError("LiteRT is not installed", "pip install it"), "crashed"),
+        (DoesNotFit("too large"), "failed"),
+        (InputError("damaged"), "failed"),
+    ],
+)
+def test_only_what_stays_wrong_is_remembered(
+    error: TinydeployError, outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is missing today may be installed tomorrow."""
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(trial, "_KINDS", {trial.TRIAL: fails})
+    (tmp_path / trial.JOB).write_text(json.dumps({"kind": trial.TRIAL}))
+    trial.run(tmp_path)
+    result = json.loads((tmp_path / trial.RESULT).read_text())
+    assert result == {"outcome": outcome, "message": error.message, "hint": error.hint}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph import Array
+from . import scoring
 from .calibrate import model_inputs
 from .data import Dataset, subset
 from .floatmodel import FloatModel
@@ -103,8 +104,10 @@ def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
     last = model.producer(output.name)
     ends_in_classes = last is not None and last.op in ("SOFTMAX", "LOGISTIC", "LOG_SOFTMAX")
     classes = answers.shape[1] > 1 or ends_in_classes
-    # More columns than labels could mean: a picture or a signal comes out.
-    classes = classes and (labels is not None or ends_in_classes)
+    # What looks like the input reconstructs it, and its labels tell anomalies.
+    given = model.tensors[model.inputs[0]]
+    rebuilt = answers.shape[1] > 2 and scoring.mirrors(given.shape, output.shape)
+    classes = classes and (ends_in_classes or (labels is not None and not rebuilt))
     return Yardstick(model, dataset, answers, labels if classes else None, classes)
 
 

@@ -30,13 +30,17 @@ def module(name: str, extra: str = TRAIN) -> Any:
         with native_silence():
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        package = _PACKAGES.get(name, name)
+        top = name.partition(".")[0]
+        package = _PACKAGES.get(top, top)
         raise RequestError(f"{package} is not installed", extra) from error
     except ImportError as error:
         raise RequestError(f"{name} cannot be imported: {error}", extra) from error
 
 
 _PACKAGES = {
+    "ai_edge_litert": "LiteRT",
+    "ai_edge_quantizer": "AI Edge Quantizer",
+    "h5py": "TensorFlow, with h5py,",
     "tensorflow": "TensorFlow",
     "keras": "Keras 3",
     "tf_keras": "tf_keras (Keras 2)",

@@ -23,6 +23,11 @@ _TASK_HINT = "say what the model does: --task classification | regression | anom
 _MOST_CLASSES = 4096
 
 
+def mirrors(given: tuple[int, ...], answered: tuple[int, ...]) -> bool:
+    """Whether an output of a model has its input's shape, but for dimensions of 1."""
+    return math.prod(given) == math.prod(answered) and core(given) == core(answered)
+
+
 def task_of(label: Array | int | None, given: tuple[int, ...], answered: tuple[int, ...]) -> Task:
     """What a model does, by a label and by the shapes of its input and output.
 
@@ -33,15 +38,15 @@ def task_of(label: Array | int | None, given: tuple[int, ...], answered: tuple[i
         InputError: The label and the output have nothing to do with each other.
     """
     size = math.prod(answered)
-    mirrors = math.prod(given) == size and core(given) == core(answered)
+    alike = mirrors(given, answered)
     if label is None:
-        if mirrors and size > 1:
+        if alike and size > 1:
             return "regression"
         raise InputError(
             "the data have no labels", "an array named 'labels' in the .npz, or --label NAME"
         )
     if isinstance(label, int):
-        return "anomaly" if mirrors and size > 2 else "classification"
+        return "anomaly" if alike and size > 2 else "classification"
     if label.size != size:
         raise InputError(
             f"a label has {label.size} numbers, the model answers {list(answered)}", _TASK_HINT

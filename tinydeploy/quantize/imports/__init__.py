@@ -69,6 +69,8 @@ def parse_shapes(text: str) -> Shapes:
     shapes = {}
     for part in filter(None, text.split(";")):
         name, _, sizes = part.rpartition("=")
+        if name.strip() in shapes:
+            raise InputError(f"there are two input shapes for {name.strip() or 'one input'!r:.60}")
         try:
             shapes[name.strip()] = tuple(int(size) for size in sizes.split(","))
         except ValueError:

@@ -120,7 +120,8 @@ class _Searching:
         self._try("int16", [Recipe(kind="int16x8")])
         if not any(p.outcome == "done" for p in self._points):
             first = self._points[0]
-            raise RequestError(f"no trial succeeded; the first: {first.message}")
+            hint = self._results[0].result.get("hint", "")
+            raise RequestError(f"no trial succeeded; the first: {first.message}", hint)
         self._try("together", self._together())
         self._mix()
         return self._concluded()
@@ -207,7 +208,7 @@ class _Searching:
             return result
         if result["outcome"] == "failed":
             raise InputError(result["message"], result["hint"])
-        raise RequestError(f"{what}: {result['message']}")
+        raise RequestError(f"{what}: {result['message']}", result["hint"])
 
     def _job(self, kind: str, recipe: Recipe) -> Job:
         r = self._request

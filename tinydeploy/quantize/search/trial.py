@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...errors import TinydeployError
+from ...errors import DoesNotFit, InputError, TinydeployError
 from ...files import write_whole
 from ..compare import yardstick
 from ..data import Dataset, load, subset
@@ -34,7 +34,10 @@ def run(folder: Path) -> None:
     try:
         result = _KINDS[job["kind"]](job, folder)
     except TinydeployError as error:
-        result = {"outcome": "failed", "message": error.message, "hint": error.hint}
+        # What is missing may be there next time; what is wrong stays wrong, and is kept.
+        wrong = isinstance(error, InputError | DoesNotFit)
+        outcome = "failed" if wrong else "crashed"
+        result = {"outcome": outcome, "message": error.message, "hint": error.hint}
     write_whole(folder / RESULT, json.dumps(result, indent=1, sort_keys=True) + "\n")
 
 
