@@ -46,7 +46,8 @@ def _wheel(module: str) -> bool:
 
 
 # What `require()` knows, and how it is found; "tinydeploy" is the package as pip installs it,
-# "models" the folder beside the checkout.
+# "models" the folder beside the checkout,
+# "tflm" an installation of TFLite Micro.
 TOOLS: Mapping[str, Callable[[], bool]] = {
     "arm-gnu": lambda: _program("arm-none-eabi-gcc"),
     "zig": lambda: _wheel("ziglang"),
@@ -60,6 +61,7 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "ptq": lambda: _wheel("ai_edge_quantizer") and _wheel("ai_edge_litert"),
     "tensorflow": lambda: _wheel("tensorflow_model_optimization") and _wheel("tf_keras"),
     "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),
+    "tflm": lambda: Path(os.environ.get("TFLM_ROOT") or "/nowhere").is_dir(),
     "models": lambda: (MODELS / "golden.json").is_file(),
 }
 
@@ -67,15 +69,15 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
 def required() -> frozenset[str]:
     """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE.
 
-    "all" is everything that can be installed; the models cannot, and TensorFlow (2 GB) is only
-    required by its own name: "all,tensorflow".
+    "all" is everything that can be installed; the models and TFLite Micro's own build cannot, and
+    TensorFlow (2 GB) is only required by its own name: "all,tensorflow".
 
     Raises:
         pytest.UsageError: It names something that is not a tool, which would require nothing.
     """
     names = {n.strip() for n in os.environ.get("TINYDEPLOY_REQUIRE", "").split(",") if n.strip()}
     if "all" in names:
-        return (frozenset(TOOLS) - {"models", "tensorflow"}) | (names & TOOLS.keys())
+        return (frozenset(TOOLS) - {"models", "tflm", "tensorflow"}) | (names & TOOLS.keys())
     unknown = sorted(names - TOOLS.keys())
     if unknown:
         known = ", ".join(TOOLS)

@@ -93,13 +93,8 @@ def registrations(graph: Graph) -> tuple[Registration, ...]:
     Micro has that.
 
     Raises:
-        InputError: TFLite Micro has no such operator, or the file's order is not one to run in.
+        InputError: TFLite Micro has no such operator.
     """
-    if [node.index for node in graph.nodes] != list(range(len(graph.nodes))):
-        raise InputError(
-            f"{graph.name}: the file's operators are not in an order that TFLite Micro can run",
-            "--engine aot",
-        )
     by_name: dict[str, list[Node]] = {}
     for node in graph.nodes:
         by_name.setdefault(node.op, []).append(node)
