@@ -20,6 +20,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         support.TOOLS[tool]() for tool in ("arm-gnu", "zig", "host-cc")
     ):
         support.require("arm-gnu")
+    if item.get_closest_marker("tflm"):
+        support.require("tflm")
     if item.get_closest_marker("hardware") and not os.environ.get("TINYDEPLOY_HARDWARE"):
         pytest.skip("needs a board: set TINYDEPLOY_HARDWARE to its serial port")
 

@@ -46,7 +46,8 @@ def _wheel(module: str) -> bool:
 
 
 # What `require()` knows, and how it is found; "tinydeploy" is the package as pip installs it,
-# "models" the folder beside the checkout.
+# "models" the folder beside the checkout,
+# "tflm" an installation of TFLite Micro.
 TOOLS: Mapping[str, Callable[[], bool]] = {
     "arm-gnu": lambda: _program("arm-none-eabi-gcc"),
     "zig": lambda: _wheel("ziglang"),
@@ -63,24 +64,26 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "onnx": lambda: _wheel("onnx2tf") and _wheel("onnxruntime"),
     "torch": lambda: _wheel("torch") and _wheel("litert_torch"),
     "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),
+    "tflm": lambda: Path(os.environ.get("TFLM_ROOT") or "/nowhere").is_dir(),
     "models": lambda: (MODELS / "golden.json").is_file(),
 }
 
+_IN_NO_REGISTRY = ("models", "tflm", "renode")
 _LARGE = ("tensorflow", "onnx", "torch")
 
 
 def required() -> frozenset[str]:
     """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE.
 
-    "all" is everything that can be installed; the models cannot, and what takes 2 GB is only
-    required by its own name: "all,tensorflow", "onnx", "torch".
+    "all" is everything that a registry has; "models", "tflm" and "renode" it has not, and what
+    takes 2 GB is only required by its own name: "all,tensorflow", "onnx", "torch".
 
     Raises:
         pytest.UsageError: It names something that is not a tool, which would require nothing.
     """
     names = {n.strip() for n in os.environ.get("TINYDEPLOY_REQUIRE", "").split(",") if n.strip()}
     if "all" in names:
-        return (frozenset(TOOLS) - {"models", *_LARGE}) | (names & TOOLS.keys())
+        return (frozenset(TOOLS) - {*_IN_NO_REGISTRY, *_LARGE}) | (names & TOOLS.keys())
     unknown = sorted(names - TOOLS.keys())
     if unknown:
         known = ", ".join(TOOLS)

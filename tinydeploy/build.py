@@ -38,6 +38,8 @@ class BuildRequest:
         tflm_root: Where TFLite Micro is installed, for engine tflm; None looks where settings say.
         arena_bytes: For engine tflm: how large its arena is; None measures what it needs.
         measuring: For engine tflm: a firmware that tells what it uses of the arena.
+        app: A folder with the sources of the user's own program, which takes the verify firmware's
+            place.
     """
 
     model: Path
@@ -53,6 +55,7 @@ class BuildRequest:
     tflm_root: Path | None = None
     arena_bytes: int | None = None
     measuring: bool = False
+    app: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -80,6 +83,7 @@ OPTIONS = {
     "tflm": "where TFLite Micro is installed, for engine tflm; TFLM_ROOT if not given",
     "arena": "bytes of TFLite Micro's arena; measured if not given",
     "measuring": "1: a firmware that tells what it uses of TFLite Micro's arena",
+    "app": "a folder with your program, in place of the firmware that answers verify",
 }
 
 # And those of what writes the flash.
@@ -105,6 +109,7 @@ def options(request: BuildRequest) -> dict[str, str]:
         "tflm": str(request.tflm_root or ""),
         "arena": str(request.arena_bytes or ""),
         "measuring": "1" if request.measuring else "",
+        "app": str(request.app or ""),
     }
     return {name: text for name, text in texts.items() if text}
 
@@ -139,6 +144,7 @@ def request_from(options: Mapping[str, str]) -> BuildRequest:
         tflm_root=Path(given["tflm"]) if "tflm" in given else None,
         arena_bytes=_bytes_of(given, "arena"),
         measuring=_one_of(given, "measuring", ("0", "1")) == "1",
+        app=Path(given["app"]) if "app" in given else None,
     )
 
 

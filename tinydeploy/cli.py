@@ -15,8 +15,10 @@ import click
 
 from . import __version__, settings
 from .cli_check import check
+from .cli_compare import compare
 from .cli_compress import compress
 from .cli_evaluate import evaluate
+from .cli_project import emit, new
 from .cli_quantize import quantize
 from .cli_search import search, sensitivity
 from .errors import InputError, TinydeployError
@@ -118,8 +120,11 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(compare)
 main.add_command(compress)
+main.add_command(emit)
 main.add_command(evaluate)
+main.add_command(new)
 main.add_command(quantize)
 main.add_command(search)
 main.add_command(sensitivity)
@@ -127,6 +132,8 @@ main.add_command(sensitivity)
 
 @main.command()
 @_build_options
+@click.option("--app", type=_FILE, metavar="DIR", help="Your program's sources, in place of the "
+              "firmware that answers verify.")  # fmt: skip
 def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
     """Compile MODEL into a firmware for a board.
 
@@ -397,6 +404,7 @@ def _request(
     folders: tuple[Path, ...],
     tflm_root: Path | None = None,
     arena: int | None = None,
+    app: Path | None = None,
 ) -> BuildRequest:
     """What to build: options first, then tinydeploy.toml, then defaults."""
     from .build import BuildRequest
@@ -420,6 +428,7 @@ def _request(
         sanitize=sanitize,
         tflm_root=tflm_root,
         arena_bytes=arena,
+        app=app,
     )
 
 

@@ -53,6 +53,7 @@ def examine() -> list[Finding]:
         ),
         _program("renode", "tinydeploy does not use it yet", ""),
         _oracle(),
+        _tflm(),
         _cache(),
         _boards(),
     ]
@@ -101,6 +102,15 @@ def _oracle() -> Finding:
         detail = "tflite-micro has no build for this machine: NumPy computes what is compared with"
         return Finding("oracle", False, detail)
     return found
+
+
+def _tflm() -> Finding:
+    from .engines import tflm_library
+
+    try:
+        return Finding("TFLite Micro", True, tflm_library.find(None).summary())
+    except TinydeployError as error:
+        return Finding("TFLite Micro", False, f"{error.message}: for --engine tflm", error.hint)
 
 
 def _cache() -> Finding:

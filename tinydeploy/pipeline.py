@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import boards, fit, summary, verify
+from . import app, boards, fit, summary, verify
 from .build import BuildRequest
 from .build import build as run_scons
 from .emit.board import board_files
@@ -88,9 +88,13 @@ def prepare(request: BuildRequest) -> Prepared:
     graph = loads(content, request.model.stem, request.model.name)
     target = Target(board.core.isas, Optimize(request.optimize))
     emission = ENGINES[request.engine].emit(graph, target, Context(request, board, content))
-    firmware = {path.name: path.read_text("utf-8") for path in data(VERIFY_FIRMWARE).iterdir()}
-    files = {**emission.files, **board_files(board), **firmware}
-    module = CModule(files, library=emission.library)
+    files = {**emission.files, **board_files(board)}
+    if request.app is None:
+        files |= {path.name: path.read_text("utf-8") for path in data(VERIFY_FIRMWARE).iterdir()}
+        module = CModule(files, library=emission.library)
+    else:
+        files |= app.files(request.app)
+        module = CModule(files, include_dirs=(".", app.FOLDER), library=emission.library)
     return Prepared(request, graph, content, board, emission.plan, module, emission.arena)
 
 

@@ -9,8 +9,8 @@ extern "C" {
 /* Appends text to the message while there is room. */
 void td_message_add(const char *text);
 
-/* The same, with arguments. Understands %s %c %d %i %u %x %X %p %% with
- * h, l, ll and z; flags, widths and precisions are passed over, and %f prints as "?". */
+/* The same, with arguments; in td_debug_log.c. Understands %s %c %d %i %u %x %X %p %% with h, l, ll
+ * and z; flags, widths and precisions are passed over, and %f prints as "?". */
 void td_message_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #ifdef __cplusplus

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__, paths
 from ..emit.carray import bytes_text, c_array, c_array_header
 from ..emit.names import comment
+from ..emit.rendering import environment
 from ..errors import InputError
 from ..graph import DType, Graph, Node
 from ..plan.memory import Buffer, place
@@ -23,7 +23,9 @@ from .tflm_library import Archive, Installation
 from .tflm_operators import METHODS, TYPED
 
 TEMPLATES = "firmware_templates/tflm"
-VERBATIM = ("td_message.c", "td_message.h", "td_runtime.cc")
+# Ours alone: a build of the user's own has a DebugLog() and a C++ library of its own.
+_VERBATIM = ("td_debug_log.c", "td_runtime.cc")
+_GLUE = ("td_message.c", "td_message.h")
 DATA = "td_model_data"
 _WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _MOST_ARENA_BYTES = 1 << 30
@@ -91,13 +93,8 @@ def registrations(graph: Graph) -> tuple[Registration, ...]:
     Micro has that.
 
     Raises:
-        InputError: TFLite Micro has no such operator, or the file's order is not one to run in.
+        InputError: TFLite Micro has no such operator.
     """
-    if [node.index for node in graph.nodes] != list(range(len(graph.nodes))):
-        raise InputError(
-            f"{graph.name}: the file's operators are not in an order that TFLite Micro can run",
-            "--engine aot",
-        )
     by_name: dict[str, list[Node]] = {}
     for node in graph.nodes:
         by_name.setdefault(node.op, []).append(node)
@@ -178,14 +175,45 @@ def model_files(
     measuring: bool = False,
 ) -> dict[str, str]:
     """All C and C++ of the model, file name -> text."""
+    return {
+        **array_files(graph, content),
+        "model_resolver.h": resolver_header(graph, used),
+        **glue_files(graph, used, arena_bytes, measuring),
+        **_shipped(_VERBATIM),
+    }
+
+
+def array_files(graph: Graph, content: bytes) -> dict[str, str]:
+    """The `.tflite` file as a C array, aligned to 16."""
+    said = generated(graph)
+    return {
+        "model_data.c": c_array(content, DATA, said),
+        "model_data.h": c_array_header(content, DATA, said),
+    }
+
+
+def resolver_header(graph: Graph, used: Sequence[Registration], first_header: str = "") -> str:
+    """model_resolver.h: what registers the operators. `first_header` is included before all."""
+    return render(
+        "model_resolver.h.j2",
+        graph,
+        first_header=first_header,
+        headers=sorted({r.header for r in used if r.header}),
+        operators=[{"method": r.method, "registration": r.call} for r in used],
+    )
+
+
+def glue_files(
+    graph: Graph, used: Sequence[Registration], arena_bytes: int, measuring: bool = False
+) -> dict[str, str]:
+    """What makes td_model.h of the array, the resolver and an interpreter."""
     position = {r.name: i for i, r in enumerate(used)}
     tensors = graph.tensors
     model = render(
         "model.cc.j2",
         graph,
-        headers=sorted({r.header for r in used if r.header}),
         arena_bytes=arena_bytes,
-        operators=[{"name": r.name, "method": r.method, "registration": r.call} for r in used],
+        operators=[r.name for r in used],
         layers=[
             {"operation": position[n.op], "output_bytes": tensors[n.outputs[0]].bytes}
             for n in graph.nodes
@@ -195,14 +223,11 @@ def model_files(
         outputs=len(graph.outputs),
         measuring=measuring,
     )
-    said = generated(graph)
-    shipped = {name: (paths.data(TEMPLATES) / name).read_text("utf-8") for name in VERBATIM}
-    return {
-        "model.cc": model,
-        "model_data.c": c_array(content, DATA, said),
-        "model_data.h": c_array_header(content, DATA, said),
-        **shipped,
-    }
+    return {"model.cc": model, **_shipped(_GLUE)}
+
+
+def _shipped(names: Sequence[str]) -> dict[str, str]:
+    return {name: (paths.data(TEMPLATES) / name).read_text("utf-8") for name in names}
 
 
 def generated(graph: Graph) -> str:
@@ -215,15 +240,8 @@ def generated(graph: Graph) -> str:
 
 def render(template: str, graph: Graph, **values: object) -> str:
     """One of the templates in firmware_templates/tflm."""
-    environment = Environment(
-        loader=FileSystemLoader(paths.data(TEMPLATES)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.get_template(template).render(generated=generated(graph), **values)
+    found = environment(paths.data(TEMPLATES)).get_template(template)
+    return found.render(generated=generated(graph), **values)
 
 
 def _plan(

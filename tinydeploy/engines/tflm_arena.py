@@ -79,6 +79,17 @@ def measure(graph: Graph, context: Context, library: Library, planned_bytes: int
     return measured
 
 
+def estimated_bytes(graph: Graph, planned_bytes: int) -> int:
+    """An arena that is large enough for any core, a multiple of ALIGNMENT.
+
+    Args:
+        graph: The model.
+        planned_bytes: What our own planner takes for its tensors.
+    """
+    records = _RECORDS_BYTES + _RECORD_BYTES * (len(graph.tensors) + len(graph.nodes))
+    return -(-(2 * planned_bytes + records) // ALIGNMENT) * ALIGNMENT
+
+
 def smallest(works: Callable[[int], bool], used_bytes: int, largest: int) -> int:
     """The smallest size that works, a multiple of ALIGNMENT.
 
@@ -124,10 +135,8 @@ def _measure(
     graph: Graph, context: Context, board: Board, runner: Runner, planned_bytes: int
 ) -> Measured:
     assert board.ram is not None
-    guess = 2 * planned_bytes + _RECORDS_BYTES
-    guess += _RECORD_BYTES * (len(graph.tensors) + len(graph.nodes))
     room = board.ram.bytes - board.stack_bytes - _SPARE_RAM_BYTES
-    guess = min(guess, room) // ALIGNMENT * ALIGNMENT
+    guess = min(estimated_bytes(graph, planned_bytes), room // ALIGNMENT * ALIGNMENT)
     with tempfile.TemporaryDirectory(prefix="tinydeploy-arena-") as folder:
         request = replace(
             context.request,
@@ -135,6 +144,7 @@ def _measure(
             out=Path(folder) / "out",
             arena_bytes=guess,
             measuring=True,
+            app=None,
         )
         firmware = read_firmware(build.build(request), board)
 

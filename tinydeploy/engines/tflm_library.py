@@ -181,14 +181,32 @@ class Installation:
         """The library for a core: of those that fit, the one in a folder that names the core.
 
         Raises:
-            InputError: There is none; says what each of them is for.
+            InputError: There is none; says what each of them is for. Or there are no headers.
         """
+        _ = self.headers
         fitting = [a for a in self.archives if not a.mismatch(core)]
         if fitting:
             return min(fitting, key=lambda a: _rank(a, core))
         told = [f"{_shown(a.path, self.root)} {a.mismatch(core)}" for a in self.archives]
         reason = "; ".join(told[:4]) or f"there is no {ARCHIVE} in lib/ or gen/"
         raise InputError(f"{self.root} has no library for a {_full_name(core)}: {reason}", HINT)
+
+    def summary(self) -> str:
+        """What there is: version, the libraries and the cores that each is for.
+
+        Raises:
+            InputError: Headers are missing, or there is no library.
+        """
+        _ = self.headers
+        if not self.archives:
+            raise InputError(f"{self.root} has no {ARCHIVE} in lib/ or gen/", HINT)
+        told = [
+            f"{_shown(a.path.parent, self.root)}: {a.attributes}, "
+            f"{'CMSIS-NN' if a.has_cmsis_nn else 'no CMSIS-NN'}"
+            + (", with messages" if a.has_logs else "")
+            for a in self.archives
+        ]
+        return "; ".join([f"{self.version or 'unknown commit'} in {self.root}", *told])
 
     def library(self, archive: Archive) -> Library:
         """What a firmware that uses it is compiled and linked with.
