@@ -268,6 +268,31 @@ def flash(
 
 
 @main.command()
+@_build_options
+def profile(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
+    """Show where an inference of MODEL spends its time, layer by layer.
+
+    Instructions are counted in an emulator, cycles estimated from them: docs/profile.md.
+    """
+    from . import pipeline, profiling
+
+    request = _request(**options)
+    publish = _publish(request, junit, html, as_json)
+    with _progress(as_json) as status:
+        prepared = pipeline.prepare(request)
+        profiling.check(prepared.board)
+        built = pipeline.build(request, publish, status.line, prepared)
+        report = profiling.profile(built, publish=publish, progress=status.count)
+    publish(report)
+    if not as_json:
+        _show_build(built)
+        _show_profile(report)
+        _next(request, f"tinydeploy verify {request.model} --board {request.board}")
+    if report.outcome != "verified":
+        raise pipeline.differs(report)
+
+
+@main.command()
 @click.argument("model", type=_FILE)
 @click.option("--core", default="cortex-m4", show_default=True, help="Plan for this core.")
 @_boards
@@ -474,6 +499,13 @@ def _show_proof(report: Report, *, layers: bool) -> None:
     if layers:
         print_layers(report, console())
     print_verify(report, console())
+
+
+def _show_profile(report: Report) -> None:
+    from .report.cost_table import print_profile
+    from .report.terminal import console
+
+    print_profile(report, console())
 
 
 def _next(request: BuildRequest, command: str) -> None:

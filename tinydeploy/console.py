@@ -75,7 +75,7 @@ _LPC_FLEXCOMM = _oversampled(
 
 
 def _lpc_divisor(clock_hz: int, baud: int) -> int:
-    """FDR << 16 | DL: a divisor of 16 * DL * (1 + DIVADDVAL / MULVAL), the nearest that there is."""
+    """FDR << 16 | DL: a divisor of 16 * DL * (1 + DIVADDVAL / MULVAL), the nearest."""
     fractions = [(add, mul) for mul in range(1, 16) for add in range(mul)]
 
     def dl(add: int, mul: int) -> int:
@@ -96,7 +96,7 @@ def _lpc_rate(clock_hz: int, divisor: int) -> float:
 
 _LPC_UART = Driver("uart_16550.c", _lpc_divisor, _lpc_rate, (0x10_0001, 0xFF_FFFF))
 
-# CLKDIV, with 16-fold oversampling: 256ths beyond 1, of which the low three bits are not implemented.
+# CLKDIV, with 16-fold oversampling: 256ths beyond 1, without the low three bits.
 _EFR32_USART = Driver(
     "uart_efr32_usart.c",
     lambda clock_hz, baud: _nearest(max(2 * clock_hz - 32 * baud, 0), baud) << 3,

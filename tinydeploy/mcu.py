@@ -33,6 +33,7 @@ BootIp = Literal[
 PORTS = 11  # of the part with most of them: A to K
 
 _ADDRESS_SPACE = 1 << 32
+_MOST_CACHE_LINES = 512
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,37 @@ class Trim:
 
 
 @dataclass(frozen=True)
+class FlashTiming:
+    """How the flash slows the core down, at the clock that estimates of time are made for."""
+
+    clock_hz: Annotated[int, "the processor's clock"]
+    wait_states: Annotated[int, "cycles that a read of the flash takes beyond one, at that clock"]
+    read_bytes: Annotated[int, "what one read of the flash brings"]
+    source: Annotated[str, "manual and section"]
+    line_bytes: Annotated[int, "of the caches' lines; read_bytes if not given"] = 0
+    instruction_cache_bytes: Annotated[int, "0: what was read last is all that is kept"] = 0
+    data_cache_bytes: Annotated[int, "for constants; 0 likewise"] = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.clock_hz < _ADDRESS_SPACE:
+            raise ValueError(f"clock_hz is {self.clock_hz}")
+        if not 0 <= self.wait_states <= 64:
+            raise ValueError(f"wait_states is {self.wait_states}; use 0 to 64")
+        lines = (self.read_bytes, self.line_bytes or self.read_bytes)
+        if any(size not in (4, 8, 16, 32, 64, 128) for size in lines) or lines[1] < lines[0]:
+            raise ValueError(
+                f"read_bytes is {lines[0]} and line_bytes {lines[1]}; use powers of two from 4 "
+                "to 128, a line not less than a read"
+            )
+        for size in (self.instruction_cache_bytes, self.data_cache_bytes):
+            if size % lines[1] or not 0 <= size <= _MOST_CACHE_LINES * lines[1]:
+                raise ValueError(
+                    f"a cache of {size} bytes does not have 0 to {_MOST_CACHE_LINES} lines of "
+                    f"{lines[1]}"
+                )
+
+
+@dataclass(frozen=True)
 class Mcu:
     """A microcontroller: `boards/mcu/<name>.toml`."""
 
@@ -208,6 +240,9 @@ class Mcu:
     watchdog: Annotated[Watchdog | None, "what must be switched off first"] = None
     trim: Annotated[Trim | None, "what the start-up must copy for the part to be in tune"] = None
     boot: Annotated[Boot | None, "what its boot ROM wants in the flash"] = None
+    flash_timing: Annotated[
+        FlashTiming | None, "for estimates of time; none where the flash keeps up with the core"
+    ] = None
 
     def __post_init__(self) -> None:
         check_names(self.name, self.title)

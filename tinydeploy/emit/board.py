@@ -51,9 +51,9 @@ def board_files(board: Board) -> dict[str, str]:
     defines = _defines(board, board.mcu, board.console)
     driver = DRIVERS[board.mcu.uarts[board.console.uart].ip]
     counter = _COUNTERS[board.mcu.counter.ip if board.mcu.counter else "cortex"]
-    verbatim = (*_HEADERS, "td_uart.h", "td_counter.h", driver.file, counter, "libc.c", "string.h")
+    verbatim = [*_HEADERS, "td_uart.h", "td_counter.h", driver.file, counter, "libc.c", "string.h"]
     if board.mcu.watchdog is not None:
-        verbatim = (*verbatim, "td_watchdog.h", f"watchdog_{board.mcu.watchdog.ip}.c")
+        verbatim += ["td_watchdog.h", f"watchdog_{board.mcu.watchdog.ip}.c"]
     exceptions = _CORE_EXCEPTIONS if board.core.has_fault_status else _ARMV6M_EXCEPTIONS
     boot, wanted = board.mcu.boot, blocks(board.mcu.boot, board.flash)
     checksum = exceptions[:_CHECKSUM] if boot is not None and boot.ip == "lpc_checksum" else ()

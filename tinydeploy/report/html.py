@@ -18,6 +18,7 @@ from markupsafe import Markup
 from .. import __version__
 from ..files import write_whole
 from . import pictures
+from .cost_table import cycles_text, share, time_text
 from .evaluation import Comparison, Estimate, Evaluation, Metric
 from .evaluation_table import difference, figure, proof
 from .junit import describe
@@ -167,6 +168,9 @@ def _report_view(report: Report) -> Mapping[str, Any]:
         "macs": macs,
         "most": most or 1,
         "unit": report.instructions.counter,
+        "cycles": cycles_text(report.timing) if report.timing else "",
+        "time": time_text(report.timing) if report.timing else "",
+        "shares": [share(layer, report) for layer in report.layers],
         "kernels": [short_kernel(layer) for layer in report.layers],
         "difference": describe(verify.first_difference)
         if verify and verify.first_difference

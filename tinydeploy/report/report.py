@@ -135,6 +135,54 @@ class Instructions:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a layer cost, from the instructions that it executed in an emulator.
+
+    Attributes:
+        cycles: Estimated, the flash's wait states included.
+        cycles_least: What they cannot be less than: everything pipelined, no wait states.
+        cycles_most: With the most that the core's table gives for each instruction.
+        cycles_floor: What the multiply-accumulates alone take at the core's best rate.
+        flash_stalls: Cycles spent waiting for the flash, of `cycles`.
+        bytes_loaded: Read from memory, all of it.
+        bytes_stored: Written.
+    """
+
+    cycles: int
+    cycles_least: int
+    cycles_most: int
+    cycles_floor: int
+    flash_stalls: int
+    bytes_loaded: int
+    bytes_stored: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How cycles were estimated, and their sums.
+
+    Attributes:
+        source: Where the time of each instruction comes from.
+        bounds_only: Nothing is known between least and most: the core issues two at once.
+        clock_hz: The core's clock, for seconds; null when the board does not say.
+        wait_states: Of the flash at that clock.
+        cycles: Of one inference.
+        cycles_least: Of one inference.
+        cycles_most: Of one inference.
+        cycles_floor: Of one inference.
+    """
+
+    source: str
+    bounds_only: bool
+    clock_hz: int | None
+    wait_states: int
+    cycles: int
+    cycles_least: int
+    cycles_most: int
+    cycles_floor: int
+
+
+@dataclass(frozen=True)
 class Layer:
     """One operator of the model.
 
@@ -148,6 +196,7 @@ class Layer:
         instructions: Of this layer, or cycles, see `instructions.counter`; null when not measured.
         equal: Whether its output equals the oracle's, where layers were run one by one: on the
             first input, and on the first whose outputs differ. Null when not compared.
+        cost: Estimated by `tinydeploy profile`; null otherwise.
     """
 
     index: int
@@ -158,6 +207,7 @@ class Layer:
     output_shape: tuple[int, ...]
     instructions: int | None = None
     equal: bool | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -268,6 +318,7 @@ class Report:
         elf: The firmware; null when it was not linked.
         memory: Sizes; null when they are not known.
         instructions: Cost of a run.
+        timing: How cycles were estimated; null when they were not.
         layers: In execution order.
         arena: The RAM plan: what lives where, and when.
         verify: The comparison; null when nothing ran.
@@ -291,6 +342,7 @@ class Report:
     elf: Elf | None = None
     memory: Memory | None = None
     instructions: Instructions = Instructions()
+    timing: Timing | None = None
     layers: tuple[Layer, ...] = ()
     arena: tuple[Block, ...] = ()
     verify: Verify | None = None

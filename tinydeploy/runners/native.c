@@ -10,15 +10,27 @@ enum {
   PAGE_WORDS = 1024,
   BLOCKS = 1 << 15,
   DECODED_BYTES = 512,
-  PROBES = 256
+  PROBES = 256,
+  CACHE_LINES = 512
 };
+enum { XPSR_IT = 0x0600fc00 };
 enum { STOP_SLICE = 1, STOP_IDLE = 2, STOP_OUTPUT = 4, STOP_RESET = 8, STOP_STUCK = 16 };
 enum { IDLE_POLLS = 8, STUCK_BLOCKS = 1 << 20 };
 
 typedef struct {
   uint32_t address, bytes, instructions, pad;
   uint64_t executions;
+  uint64_t jumps; /* how often what followed was not what lies behind it */
 } td_block;
+
+/* A cache between the core and the flash: lines of which each is filled piece by piece, the one
+ * that was used last first. */
+typedef struct {
+  uint32_t lines, line_bytes, read_bytes, pad;
+  uint64_t misses; /* reads of the flash */
+  uint32_t tag[CACHE_LINES];
+  uint32_t filled[CACHE_LINES]; /* a bit a piece */
+} td_cache;
 
 /* Mirrored by native.Machine, field by field. */
 typedef struct {
@@ -27,10 +39,16 @@ typedef struct {
   int (*emu_stop)(void *uc);
   int (*mem_read)(void *uc, uint64_t address, void *to, size_t bytes);
   int (*mem_write)(void *uc, uint64_t address, const void *from, size_t bytes);
+  int (*reg_read)(void *uc, int number, void *to);
+  int (*reg_write)(void *uc, int number, const void *from);
   td_block *blocks; /* BLOCKS of them, a hash table by address and size */
   uint32_t stopped; /* STOP_* */
   uint32_t idle_polls;
   uint32_t last_block, repeated;
+  td_block *last;                  /* of the block that ran last, NULL where it has none */
+  int32_t xpsr;                    /* Unicorn's number of that register */
+  uint32_t flash_begin, flash_end; /* empty where the flash keeps up with the core */
+  td_cache code, constants;
 
   /* The bits of a status register for "received", "nothing received" and "can send". */
   uint32_t status_offset[2], status_rx[2], status_empty[2], status_tx[2];
@@ -91,9 +109,53 @@ static td_block *find_block(void *uc, td_machine *m, uint32_t address, uint32_t 
   return NULL;
 }
 
+/* Reads the pieces of the flash that [address, address + bytes) lies in, unless they are cached. */
+static void read_flash(td_cache *cache, uint32_t address, uint32_t bytes) {
+  const uint32_t end = address + bytes;
+  for (uint32_t at = address / cache->read_bytes * cache->read_bytes; at < end;
+       at += cache->read_bytes) {
+    const uint32_t line = at / cache->line_bytes + 1u; /* 0 is an empty line */
+    const uint32_t piece = 1u << (at % cache->line_bytes / cache->read_bytes);
+    uint32_t i = 0;
+    while (i + 1u < cache->lines && cache->tag[i] != line) {
+      i++;
+    }
+    uint32_t filled = cache->tag[i] == line ? cache->filled[i] : 0;
+    for (; i > 0; i--) {
+      cache->tag[i] = cache->tag[i - 1u];
+      cache->filled[i] = cache->filled[i - 1u];
+    }
+    cache->misses += (filled & piece) == 0;
+    cache->tag[0] = line;
+    cache->filled[0] = filled | piece;
+  }
+}
+
+/* A uc_cb_hookmem_t for reads of the flash. */
+EXPORT void td_on_flash_read(void *uc, int kind, uint64_t address, int bytes, int64_t value,
+                             void *user) {
+  td_machine *m = user;
+  (void)kind, (void)value;
+  /* Before this call Unicorn stores how far an IT block has come, where the rest of the block takes
+   * it for nothing: the next block would then be executed as the rest of that IT block. */
+  uint32_t xpsr = 0;
+  if (m->reg_read(uc, m->xpsr, &xpsr) == 0 && (xpsr & XPSR_IT) != 0) {
+    xpsr &= ~(uint32_t)XPSR_IT;
+    m->reg_write(uc, m->xpsr, &xpsr);
+  }
+  read_flash(&m->constants, (uint32_t)address, (uint32_t)bytes);
+}
+
 EXPORT void td_on_block(void *uc, uint64_t address, uint32_t bytes, void *user) {
   td_machine *m = user;
   td_block *block = find_block(uc, m, (uint32_t)address, bytes);
+  if (m->last != NULL && m->last->address + m->last->bytes != (uint32_t)address) {
+    m->last->jumps++;
+  }
+  m->last = block;
+  if (m->flash_begin <= address && address < m->flash_end) {
+    read_flash(&m->code, (uint32_t)address, bytes);
+  }
   if (block != NULL) {
     block->executions++;
     m->instructions += block->instructions;

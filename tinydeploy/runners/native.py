@@ -26,8 +26,10 @@ RX_BYTES = 8192
 TX_BYTES = 8192
 PAGE_BYTES = 4096
 BLOCKS = 1 << 15
+CACHE_LINES = 512
 _IDLE_POLLS = 8
 _STUCK_BLOCKS = 1 << 20
+_XPSR_IT = 0x0600_FC00
 _COMPILE_S = 60.0
 _SOURCE = Path(__file__).with_name("native.c")
 _FLAGS = ("-std=c99", "-O2", "-shared", "-fPIC", "-fvisibility=hidden",
@@ -37,8 +39,10 @@ _FLAGS = ("-std=c99", "-O2", "-shared", "-fPIC", "-fvisibility=hidden",
 EMU_STOP = ctypes.CFUNCTYPE(c_int, c_void_p)
 MEM_READ = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_void_p, c_size_t)
 MEM_WRITE = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_void_p, c_size_t)
+REG_READ = REG_WRITE = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, c_void_p)
 _ON_BLOCK = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint32, c_void_p)
 _ON_READ = ctypes.CFUNCTYPE(c_uint64, c_void_p, c_uint64, c_uint, c_void_p)
+_ON_ACCESS = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_uint64, c_int, ctypes.c_int64, c_void_p)
 _ON_WRITE = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint, c_uint64, c_void_p)
 
 
@@ -61,6 +65,21 @@ class Block(ctypes.Structure):
         ("instructions", c_uint32),
         ("pad", c_uint32),
         ("executions", c_uint64),
+        ("jumps", c_uint64),
+    )
+
+
+class Cache(ctypes.Structure):
+    """`td_cache` of native.c."""
+
+    _fields_ = (
+        ("lines", c_uint32),
+        ("line_bytes", c_uint32),
+        ("read_bytes", c_uint32),
+        ("pad", c_uint32),
+        ("misses", c_uint64),
+        ("tag", c_uint32 * CACHE_LINES),
+        ("filled", c_uint32 * CACHE_LINES),
     )
 
 
@@ -76,11 +95,19 @@ class Machine(ctypes.Structure):
         ("emu_stop", c_void_p),
         ("mem_read", c_void_p),
         ("mem_write", c_void_p),
+        ("reg_read", c_void_p),
+        ("reg_write", c_void_p),
         ("blocks", ctypes.POINTER(Block)),
         ("stopped", c_uint32),
         ("idle_polls", c_uint32),
         ("last_block", c_uint32),
         ("repeated", c_uint32),
+        ("last", ctypes.POINTER(Block)),
+        ("xpsr", ctypes.c_int32),
+        ("flash_begin", c_uint32),
+        ("flash_end", c_uint32),
+        ("code", Cache),
+        ("constants", Cache),
         ("status_offset", c_uint32 * 2),
         ("status_rx", c_uint32 * 2),
         ("status_empty", c_uint32 * 2),
@@ -120,11 +147,13 @@ class Callbacks:
 
     Attributes:
         block: A `uc_cb_hookcode_t` for UC_HOOK_BLOCK.
+        flash_read: A `uc_cb_hookmem_t` for UC_HOOK_MEM_READ of the flash.
         reads, writes: A `uc_cb_mmio_*_t` for each of "uart", "system", "dwt" and "timer".
         native: Whether they are machine code.
     """
 
     block: Any
+    flash_read: Any
     reads: dict[str, Any]
     writes: dict[str, Any]
     native: bool
@@ -141,6 +170,7 @@ def load() -> Callbacks:
         return python_callbacks()
     return Callbacks(
         block=_ON_BLOCK(("td_on_block", library)),
+        flash_read=_ON_ACCESS(("td_on_flash_read", library)),
         reads={page: _ON_READ((f"td_{page}_read", library)) for page in PAGES},
         writes={page: _ON_WRITE((f"td_{page}_write", library)) for page in PAGES},
         native=True,
@@ -196,6 +226,11 @@ def python_callbacks() -> Callbacks:
             counts[address, size] = block
             block.address, block.bytes = address, size
             block.instructions = _count_instructions(uc, m, address, size)
+        if m.last and m.last[0].address + m.last[0].bytes != address:
+            m.last[0].jumps += 1
+        m.last = ctypes.pointer(block)
+        if m.flash_begin <= address < m.flash_end:
+            _read_flash(m.code, address, size)
         block.executions += 1
         m.instructions += block.instructions
         if m.instructions >= m.stop_at:
@@ -204,6 +239,22 @@ def python_callbacks() -> Callbacks:
         m.last_block = address
         if m.repeated == _STUCK_BLOCKS:
             stop(uc, m, Stopped.STUCK)
+
+    def on_flash_read(
+        uc: int,
+        kind: int,  # noqa: ARG001
+        address: int,
+        size: int,
+        value: int,  # noqa: ARG001
+        user: int,
+    ) -> None:
+        m = machine(user)
+        xpsr = c_uint32()
+        failed = REG_READ(m.reg_read)(uc, m.xpsr, ctypes.addressof(xpsr))
+        if not failed and xpsr.value & _XPSR_IT:
+            xpsr.value &= ~_XPSR_IT
+            REG_WRITE(m.reg_write)(uc, m.xpsr, ctypes.addressof(xpsr))
+        _read_flash(m.constants, address, size)
 
     def receive(m: Machine) -> int:
         byte: int = m.rx[m.rx_first]
@@ -320,6 +371,7 @@ def python_callbacks() -> Callbacks:
     }  # fmt: skip
     return Callbacks(
         block=_ON_BLOCK(on_block),
+        flash_read=_ON_ACCESS(on_flash_read),
         reads={page: _ON_READ(reads[page]) for page in PAGES},
         writes={page: _ON_WRITE(writes[page]) for page in PAGES},
         native=False,
@@ -336,6 +388,21 @@ def _count_instructions(uc: int, m: Machine, address: int, size: int) -> int:
         i += 2 if code[i] >= 0xE800 else 1
         count += 1
     return count
+
+
+def _read_flash(cache: Cache, address: int, size: int) -> None:
+    first = address // cache.read_bytes * cache.read_bytes
+    for at in range(first, address + size, cache.read_bytes):
+        line = at // cache.line_bytes + 1
+        piece = 1 << at % cache.line_bytes // cache.read_bytes
+        i = 0
+        while i + 1 < cache.lines and cache.tag[i] != line:
+            i += 1
+        filled = cache.filled[i] if cache.tag[i] == line else 0
+        for j in range(i, 0, -1):
+            cache.tag[j], cache.filled[j] = cache.tag[j - 1], cache.filled[j - 1]
+        cache.misses += not filled & piece
+        cache.tag[0], cache.filled[0] = line, filled | piece
 
 
 def _enabled(m: Machine) -> bool:

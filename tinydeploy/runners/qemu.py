@@ -52,16 +52,20 @@ class QemuRunner:
 
     def open(self, firmware: Firmware) -> Transport:
         self.check(firmware.board)
-        qemu = firmware.board.qemu
-        assert qemu is not None
-        # Of several ports the first ones lead nowhere; QEMU shows no windows and has no monitor.
-        ports = [*["-serial", "null"] * qemu.serial, "-serial", "chardev:console"]
-        argv = [
-            _PROGRAM, "-machine", qemu.machine, "-kernel", str(firmware.elf),
-            "-icount", "shift=0,sleep=off", "-display", "none", "-monitor", "none",
-            "-chardev", "stdio,id=console,signal=off", *ports,
-        ]  # fmt: skip
-        return QemuTransport(argv, firmware)
+        return QemuTransport(qemu_argv(firmware), firmware)
+
+
+def qemu_argv(firmware: Firmware) -> list[str]:
+    """How QEMU is started with a firmware for a board that it has a machine for."""
+    qemu = firmware.board.qemu
+    assert qemu is not None
+    # Of several ports the first ones lead nowhere; QEMU shows no windows and has no monitor.
+    ports = [*["-serial", "null"] * qemu.serial, "-serial", "chardev:console"]
+    return [
+        _PROGRAM, "-machine", qemu.machine, "-kernel", str(firmware.elf),
+        "-icount", "shift=0,sleep=off", "-display", "none", "-monitor", "none",
+        "-chardev", "stdio,id=console,signal=off", *ports,
+    ]  # fmt: skip
 
 
 class QemuTransport(PipeTransport):

@@ -158,15 +158,11 @@ class UnicornTransport(ClosesOnExit):
         m.emu_stop = ctypes.cast(library.uc_emu_stop, ctypes.c_void_p).value
         m.mem_read = ctypes.cast(library.uc_mem_read, ctypes.c_void_p).value
         m.mem_write = ctypes.cast(library.uc_mem_write, ctypes.c_void_p).value
+        m.reg_read = ctypes.cast(library.uc_reg_read, ctypes.c_void_p).value
+        m.reg_write = ctypes.cast(library.uc_reg_write, ctypes.c_void_p).value
+        m.xpsr = self._arm.UC_ARM_REG_XPSR
         m.blocks = self._blocks
-        hook = ctypes.c_size_t()
-        self._must(
-            library.uc_hook_add(
-                self._uc._uch, ctypes.byref(hook), self._u.UC_HOOK_BLOCK,
-                ctypes.cast(self._callbacks.block, ctypes.c_void_p),
-                ctypes.c_void_p(ctypes.addressof(m)), ctypes.c_uint64(1), ctypes.c_uint64(0),
-            )
-        )  # fmt: skip
+        self._hook(self._u.UC_HOOK_BLOCK, self._callbacks.block)
         bad_address = self._bad_address
 
         def on_bad_access(_uc: Any, _kind: int, address: int, *_: Any) -> bool:
@@ -174,6 +170,18 @@ class UnicornTransport(ClosesOnExit):
             return False
 
         self._uc.hook_add(self._u.UC_HOOK_MEM_INVALID, on_bad_access)
+
+    def _hook(self, kind: int, callback: Any, begin: int = 1, end: int = 0) -> None:
+        """Has a callback called for a range of addresses, or for all of them."""
+        hook = ctypes.c_size_t()
+        self._must(
+            self._u.unicorn_py3.unicorn.uclib.uc_hook_add(
+                self._uc._uch, ctypes.byref(hook), kind,
+                ctypes.cast(callback, ctypes.c_void_p),
+                ctypes.c_void_p(ctypes.addressof(self.machine)),
+                ctypes.c_uint64(begin), ctypes.c_uint64(end),
+            )
+        )  # fmt: skip
 
     def _map(self) -> None:
         board = self._board

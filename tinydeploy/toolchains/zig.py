@@ -62,7 +62,7 @@ class Zig:
 
     def link_flags(self, core: Core) -> tuple[str, ...]:
         del core
-        # Small pages, or the first segment would reach down to its page and hold the ELF's own headers.
+        # Small pages: else the first segment reaches down to its page and holds the ELF's headers.
         page = ("-z", "max-page-size=4")
         return ("-m", "armelf", "--gc-sections", "--build-id=none", *page)
 
