@@ -162,7 +162,6 @@ class Board:
     setup: tuple[Step, ...] = ()
     usb: Usb | None = None
     flash_tools: tuple[FlashTool, ...] = ()
-    bootloader_bytes: int = 0
 
     @property
     def is_host(self) -> bool:
@@ -279,7 +278,6 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         setup=(*mcu.setup, *data.setup),
         usb=data.usb,
         flash_tools=data.flash,
-        bootloader_bytes=data.bootloader_bytes,
     )
 
 
