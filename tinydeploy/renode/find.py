@@ -146,8 +146,8 @@ def _program(place: Path) -> str | None:
 
 def _renode_run_folders() -> Iterator[Path]:
     """What renode-run has installed, its default first; and where applications usually are."""
-    home = Path(os.path.expanduser("~"))
-    root = home / ".config" / "renode"
+    # As renode-run does it, on every system; without a home it is "~", where nothing is.
+    root = Path(os.environ.get("HOME") or os.environ.get("USERPROFILE") or "~/") / ".config/renode"
     try:
         config = json.loads((root / "renode-run.json").read_text(encoding="utf-8"))
         named = [*config.get("default", {}).values(), *config.get("installations", {})]

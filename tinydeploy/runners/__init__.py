@@ -13,13 +13,6 @@ from .unicorn import UnicornRunner
 
 __all__ = ["RUNNERS", "Runner", "Transport"]
 
-RUNNERS: Mapping[str, Runner] = {
-    runner.name: runner
-    for runner in (
-        UnicornRunner(),
-        QemuRunner(),
-        RenodeRunner(),
-        HostRunner(),
-        SerialRunner(),
-    )  # fmt: skip
-}
+_ALL = (UnicornRunner(), QemuRunner(), RenodeRunner(), HostRunner(), SerialRunner())
+
+RUNNERS: Mapping[str, Runner] = {runner.name: runner for runner in _ALL}

@@ -62,7 +62,7 @@ class RenodeRunner:
     def __init__(
         self,
         program: str | None = None,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._program = program
