@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tinydeploy.renode import find
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODELS = REPOSITORY.parent / "shared" / "models"
 
@@ -56,6 +58,7 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "mypy": lambda: _wheel("mypy"),
     "qemu": lambda: _program("qemu-system-arm"),
     "unicorn": lambda: _wheel("unicorn"),
+    "renode": lambda: find.locate() is not None,
     "oracle": lambda: _wheel("tflite_micro"),
     "ptq": lambda: _wheel("ai_edge_quantizer") and _wheel("ai_edge_litert"),
     "tensorflow": lambda: _wheel("tensorflow_model_optimization") and _wheel("tf_keras"),
@@ -67,15 +70,15 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
 def required() -> frozenset[str]:
     """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE.
 
-    "all" is everything that can be installed; the models cannot, and TensorFlow (2 GB) is only
-    required by its own name: "all,tensorflow".
+    "all" is everything that can be installed from a registry; the models cannot, nor can Renode,
+    and TensorFlow (2 GB) is only required by its own name: "all,tensorflow,renode".
 
     Raises:
         pytest.UsageError: It names something that is not a tool, which would require nothing.
     """
     names = {n.strip() for n in os.environ.get("TINYDEPLOY_REQUIRE", "").split(",") if n.strip()}
     if "all" in names:
-        return (frozenset(TOOLS) - {"models", "tensorflow"}) | (names & TOOLS.keys())
+        return (frozenset(TOOLS) - {"models", "tensorflow", "renode"}) | (names & TOOLS.keys())
     unknown = sorted(names - TOOLS.keys())
     if unknown:
         known = ", ".join(TOOLS)

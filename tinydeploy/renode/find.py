@@ -21,7 +21,7 @@ _EXACT_DWT = (1, 16)
 _HELIUM_AFTER = (1, 16, 1)
 _HELIUM_BUILT = "202606"
 
-HINT = "get Renode 1.16 from https://renode.io, or: pip install tinydeploy[renode]; renode-run download"
+HINT = "get Renode 1.16 from renode.io, or: pip install tinydeploy[renode]; renode-run download"
 
 _NAMES = ("renode", "Renode", "renode.exe", "Renode.exe")
 _VERSION_S = 60.0

@@ -47,7 +47,7 @@ class Monitor:
         self._pending = bytearray()
         self._marks = 0
         try:
-            self._stderr = self._stack.enter_context(tempfile.TemporaryFile())
+            self._stderr = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
             self._process = self._stack.enter_context(
                 process.started(
                     [*argv, *_ARGUMENTS],

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # What Renode carries out between two looks at the clock, at its own 100 MIPS and 100 us.
 _QUANTUM_INSTRUCTIONS = 10_000
 _MOST_QUANTUM_S = 0.01
+# Where cycles are counted by a timer, which Renode moves on at the end of a quantum.
+_TIMER_QUANTUM_INSTRUCTIONS = 100
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ def mips(board: Board) -> int:
     return max(round(board.mcu.clock_hz / 1e6), 1)
 
 
+def hz(board: Board) -> float:
+    """Instructions a second of virtual time."""
+    return mips(board) * 1e6
+
+
 def uart(board: Board) -> str:
     """The console's name for the monitor: "sysbus.lpuart1"."""
     assert board.console is not None
@@ -76,9 +83,9 @@ def repl(board: Board, *, dwt: bool = True) -> str:
     if mcu.counter is not None and mcu.counter.ip in models.COUNTERS:
         model = models.COUNTERS[mcu.counter.ip]
         peripherals.append(_peripheral("counter", model, mcu.counter.address, mcu.clock_hz))
-    return _render(
+    return render(
         "platform.repl.j2",
-        board=board,
+        board,
         cpu=models.cpu_type(board.core),
         mips=mips(board),
         dwt=dwt and board.core.has_dwt,
@@ -95,12 +102,15 @@ def commands(board: Board, folder: str, repl: str, elf: str) -> tuple[str, ...]:
         repl, elf: Names of files there.
     """
     assert board.flash is not None
-    quantum_s = min(_QUANTUM_INSTRUCTIONS / (mips(board) * 1e6), _MOST_QUANTUM_S)
+    assert board.mcu is not None
+    by_timer = board.mcu.counter is not None and board.mcu.counter.ip in models.COUNTERS
+    quantum = _TIMER_QUANTUM_INSTRUCTIONS if by_timer else _QUANTUM_INSTRUCTIONS
+    quantum_s = min(quantum / hz(board), _MOST_QUANTUM_S)
     described = board.renode.platform if board.renode else f"{folder}/{repl}"
     own = (
         # What a platform of Renode's sets for itself.
         f"sysbus.cpu PerformanceInMips {mips(board)}",
-        f"sysbus.nvic Frequency {board.mcu.clock_hz if board.mcu else 0}",
+        f"sysbus.nvic Frequency {board.mcu.clock_hz}",
     )
     return (
         "logLevel 3",
@@ -120,13 +130,28 @@ def resc(board: Board, repl: str, elf: str) -> str:
     Args:
         repl, elf: Names of files beside it.
     """
-    return _render(
+    return render(
         "run.resc.j2",
-        board=board,
-        title=board.title.replace('"', "'").replace("\\", "/"),
+        board,
         script=f"{board.name}.resc",
         commands=commands(board, "$ORIGIN", repl, elf),
         uart=uart(board),
+    )
+
+
+def render(template: str, board: Board, **values: object) -> str:
+    """A template of firmware_templates/renode; `title` is fit to be quoted there."""
+    environment = Environment(
+        loader=FileSystemLoader(paths.data("firmware_templates") / "renode"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    title = re.sub(r"[\"\\$]", "'", board.title)
+    return environment.get_template(template).render(
+        version=__version__, board=board, title=title, **values
     )
 
 
@@ -150,15 +175,3 @@ def _peripheral(name: str, model: models.Peripheral, address: int, hz: int) -> _
         f"<{where}, +{model.bytes:#x}>" if model.bytes else where,
         (*((f"{model.clock}: {hz}",) if model.clock else ()), *model.arguments),
     )
-
-
-def _render(template: str, **values: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(paths.data("firmware_templates") / "renode"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.get_template(template).render(version=__version__, **values)
