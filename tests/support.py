@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tinydeploy.renode import find
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODELS = REPOSITORY.parent / "shared" / "models"
 
@@ -57,6 +59,7 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "mypy": lambda: _wheel("mypy"),
     "qemu": lambda: _program("qemu-system-arm"),
     "unicorn": lambda: _wheel("unicorn"),
+    "renode": lambda: find.locate() is not None,
     "oracle": lambda: _wheel("tflite_micro"),
     "pyocd": lambda: _wheel("pyocd"),
     "ptq": lambda: _wheel("ai_edge_quantizer") and _wheel("ai_edge_litert"),

@@ -41,6 +41,7 @@ __all__ = [
     "Memory",
     "Pin",
     "Qemu",
+    "RenodePlatform",
     "Step",
     "Uart",
     "Usb",
@@ -108,6 +109,22 @@ class Qemu:
 
 
 @dataclass(frozen=True)
+class RenodePlatform:
+    """One of Renode's own platforms, in the place of the generated one."""
+
+    platform: Annotated[str, "@platforms/boards/stm32f4_discovery-kit.repl"]
+    uart: Annotated[str, "its name of the console: usart2"]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"@[\w./+-]+\.repl", self.platform):
+            raise ValueError(
+                f"platform is {self.platform!r}; write @platforms/boards/NAME.repl, without spaces"
+            )
+        if not re.fullmatch(r"\w+(\.\w+)*", self.uart):
+            raise ValueError(f"uart is {self.uart!r}; write a name such as usart2")
+
+
+@dataclass(frozen=True)
 class _BoardFile:
     """A board: `boards/<name>/board.toml`."""
 
@@ -117,6 +134,7 @@ class _BoardFile:
     console: Annotated[Console, "the serial port that the host talks to"]
     unicorn: Annotated[bool, "runs in the embedded emulator"] = True
     qemu: Annotated[Qemu | None, "runs in QEMU"] = None
+    renode: Annotated[RenodePlatform | None, "one of Renode's own platforms, if preferred"] = None
     usb: Annotated[Usb | None, "the USB device that the console comes out of"] = None
     flash: Annotated[tuple[FlashTool, ...], "what can write its flash, the default first"] = ()
     bootloader_bytes: Annotated[int, "of the flash's start that its boot loader keeps"] = 0
@@ -156,6 +174,7 @@ class Board:
     mcu: Mcu | None = None
     console: Console | None = None
     qemu: Qemu | None = None
+    renode: RenodePlatform | None = None
     unicorn: bool = False
     stack_bytes: int = 2048
     bootloader_bytes: int = 0
@@ -272,6 +291,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         mcu=mcu,
         console=data.console,
         qemu=data.qemu,
+        renode=data.renode,
         unicorn=data.unicorn,
         stack_bytes=data.stack_bytes,
         bootloader_bytes=data.bootloader_bytes,

@@ -17,6 +17,7 @@ from . import __version__, settings
 from .cli_check import check
 from .cli_compare import compare
 from .cli_compress import compress
+from .cli_emit import emit
 from .cli_evaluate import evaluate
 from .cli_project import emit, new
 from .cli_quantize import quantize
@@ -154,10 +155,14 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
 @main.command()
 @_build_options
 @click.option(
-    "--on", "runner", metavar="RUNNER", help="unicorn, qemu, host or serial; as the board has."
+    "--on",
+    "runner",
+    metavar="RUNNER",
+    help="unicorn, qemu, renode, host or serial; as the board has.",
 )
 @click.option("--port", metavar="PORT", help="With --on serial: auto (default), /dev/ttyACM0, "
               "COM3, socket://HOST:PORT, rfc2217://HOST:PORT.")  # fmt: skip
+@click.option("--renode", metavar="PATH", help="With --on renode: the program or its folder.")
 @click.option("--inputs", default="random:8", show_default=True, metavar="SPEC",
               help="random:N, or a .npy or .npz file.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Compare and time layer by layer.")
@@ -170,6 +175,7 @@ def verify(
     html: Path | None,
     runner: str | None,
     port: str | None,
+    renode: str | None,
     inputs: str,
     layers: bool,
     oracle: str,
@@ -183,7 +189,7 @@ def verify(
 
     if runner == "host":  # the model on this machine, whatever board it is meant for
         options["board"] = "host"
-    chosen = _runner(runner, port)
+    chosen = _runner(runner, port, renode)
     request = _request(**options)
     publish = _publish(request, junit, html, as_json)
     with _progress(as_json) as status:
@@ -398,15 +404,25 @@ def demo(board: str, out: Path | None, train: bool, as_json: bool) -> None:
         raise pipeline.differs(report)
 
 
-def _runner(name: str | None, port: str | None) -> str | Runner | None:
-    """The runner that --on and --port ask for; a port alone is a serial one."""
-    if name != "serial" and port is None:
-        return name
-    if name not in (None, "serial"):
-        raise InputError(f"--port is for --on serial, and --on is {name}", f"--port {port}")
-    from .runners.serial import AUTO, SerialRunner
+def _runner(name: str | None, port: str | None, renode: str | None) -> str | Runner | None:
+    """The runner that --on, --port and --renode ask for; each of the last two names its own."""
 
-    return SerialRunner(port or AUTO, lambda line: click.echo(line, err=True))
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    for option, value, own in (("--port", port, "serial"), ("--renode", renode, "renode")):
+        if value is not None and name not in (None, own):
+            raise InputError(f"{option} is for --on {own}, and --on is {name}", f"--on {own}")
+        name = own if value is not None else name
+    if name == "serial":
+        from .runners.serial import AUTO, SerialRunner
+
+        return SerialRunner(port or AUTO, tell)
+    if name == "renode":
+        from .runners.renode import RenodeRunner
+
+        return RenodeRunner(renode, tell=tell)
+    return name
 
 
 def _folders(given: tuple[Path, ...]) -> tuple[Path, ...]:

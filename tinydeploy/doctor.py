@@ -51,7 +51,7 @@ def examine() -> list[Finding]:
             "runs the boards that are QEMU machines, the Cortex-M55 among them",
             "Debian: apt install qemu-system-arm; macOS: brew install qemu",
         ),
-        _program("renode", "tinydeploy does not use it yet", ""),
+        _renode(),
         _oracle(),
         _tflm(),
         _cache(),
@@ -92,6 +92,21 @@ def _program(name: str, use: str, hint: str) -> Finding:
     except TinydeployError as error:
         return Finding(name, False, error.message, hint)
     return Finding(name, True, f"{told[0] if told else 'unknown version'}, {path}")
+
+
+def _renode() -> Finding:
+    from .renode import find
+
+    try:
+        argv = find.locate()
+        if argv is None:
+            return Finding("renode", False, "not found: runs every board: --on renode", find.HINT)
+        if len(argv) > 1:  # asking its version would download it
+            return Finding("renode", True, f"{argv[0]} downloads it when it is first used")
+        found = find.find()
+    except TinydeployError as error:
+        return Finding("renode", False, error.message, error.hint)
+    return Finding("renode", True, f"{found.version}, {found.argv[0]}")
 
 
 def _oracle() -> Finding:

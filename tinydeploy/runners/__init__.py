@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from .base import Runner, Transport
 from .host import HostRunner
 from .qemu import QemuRunner
+from .renode import RenodeRunner
 from .serial import SerialRunner
 from .unicorn import UnicornRunner
 
 __all__ = ["RUNNERS", "Runner", "Transport"]
 
-RUNNERS: Mapping[str, Runner] = {
-    runner.name: runner for runner in (UnicornRunner(), QemuRunner(), HostRunner(), SerialRunner())
-}
+_ALL = (UnicornRunner(), QemuRunner(), RenodeRunner(), HostRunner(), SerialRunner())
+
+RUNNERS: Mapping[str, Runner] = {runner.name: runner for runner in _ALL}

@@ -1,0 +1,1 @@
+"""Renode: what it calls things, the files that describe a board to it, the program itself."""
