@@ -19,7 +19,7 @@ from .cli_compare import compare
 from .cli_compress import compress
 from .cli_emit import emit
 from .cli_evaluate import evaluate
-from .cli_project import emit, new
+from .cli_project import new
 from .cli_quantize import quantize
 from .cli_search import search, sensitivity
 from .errors import InputError, TinydeployError
@@ -259,7 +259,7 @@ def flash(
     if not as_json:
         click.echo(job.told)
     if built and and_verify:
-        runner = _runner("serial", port) or "serial"
+        runner = _runner("serial", port, None) or "serial"
         with _progress(as_json) as status:
             report = pipeline.prove_flashed(built, runner, publish, status.count)
         publish(report)

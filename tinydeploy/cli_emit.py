@@ -1,4 +1,4 @@
-"""`tinydeploy emit`: a model as files for other tools."""
+"""`tinydeploy emit`: a model as files for other tools and for builds of one's own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,33 @@ _FILE = click.Path(path_type=Path)
 class _Order:
     """What the options ask for."""
 
+    form: str
     request: BuildRequest
     out: Path
     inputs: str
     seconds: float | None
     on_line: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Format:
+    """Something to be written.
+
+    Attributes:
+        write: Writes it; the paths of the files.
+        following: What to type next; {} is the first file.
+        needs_board: Whether it is for one board.
+    """
+
+    write: Callable[[_Order], tuple[Path, ...]]
+    following: str
+    needs_board: bool = False
+
+
+def _export(order: _Order) -> tuple[Path, ...]:
+    from .engines.tflm_export import export
+
+    return export(order.request, order.form)
 
 
 def _robot(order: _Order) -> tuple[Path, ...]:
@@ -40,20 +62,28 @@ def _renode(order: _Order) -> tuple[Path, ...]:
     return write_platform(order.request, order.out, order.on_line)
 
 
-# Name -> what writes it, and what to type next; {} is the first file written.
-_FORMATS: Mapping[str, tuple[Callable[[_Order], tuple[Path, ...]], str]] = {
-    "robot": (_robot, "renode-test {}"),
-    "renode": (_renode, "renode {}"),
+_FORMATS: Mapping[str, _Format] = {
+    **{
+        name: _Format(_export, "read {folder}/README.md")
+        for name in ("c-array", "op-resolver", "arduino", "cmake")
+    },
+    "robot": _Format(_robot, "renode-test {}", needs_board=True),
+    "renode": _Format(_renode, "renode {}", needs_board=True),
 }
 
 
 @click.command()
 @click.argument("model", type=_FILE)
 @click.option("--format", "form", required=True, type=click.Choice(list(_FORMATS)))
-@click.option("-o", "--out", type=_FILE, metavar="DIR", help="Default: MODEL-BOARD-FORMAT.")
-@click.option("--board", metavar="NAME", help="See `tinydeploy boards`.")
-@click.option("--engine", metavar="NAME", help="aot (default) or tflm.")
-@click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu or zig.")
+@click.option("-o", "--out", type=_FILE, metavar="DIR", help="Default: MODEL[-BOARD]-FORMAT.")
+@click.option("--board", metavar="NAME",
+              help="See `tinydeploy boards`. Without one, TFLite Micro's arena is "
+                   "estimated, not measured.")  # fmt: skip
+@click.option("--engine", metavar="NAME", help="For robot and renode: aot (default) or tflm.")
+@click.option("--toolchain", metavar="NAME", help="For those: auto (default), arm-gnu or zig.")
+@click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro.")
+@click.option("--arena", type=click.IntRange(1, 1 << 30), metavar="BYTES",
+              help="TFLite Micro's arena.")  # fmt: skip
 @click.option("--inputs", default="random:3", show_default=True, metavar="SPEC",
               help="For robot: random:N, or a .npy or .npz file.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, 1e6, min_open=True), metavar="S",
@@ -64,24 +94,27 @@ _FORMATS: Mapping[str, tuple[Callable[[_Order], tuple[Path, ...]], str]] = {
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the paths as JSON.")
 def emit(as_json: bool, form: str, **options: Any) -> None:
-    """Write MODEL as files for other tools.
+    """Write MODEL as files for other tools, or for a build of your own.
 
-    robot is a Robot Framework suite that proves the firmware in Renode; renode is the firmware
-    with the platform and the script that start it there.
+    c-array is the file as an array in C; op-resolver adds what registers its operators in TFLite
+    Micro; arduino and cmake are libraries with td_model.h: input, output, run. robot is a Robot
+    Framework suite that proves the firmware in Renode; renode is the firmware with the platform
+    and the script that start it there.
     """
     from .report.progress import Progress
 
-    write, following = _FORMATS[form]
     with Progress(silent=as_json) as status:
-        written = write(_order(form, status.line, **options))
+        order = _order(form, status.line, **options)
+        written = _FORMATS[form].write(order)
     shown = [os.path.relpath(path) for path in written]
     if as_json:
         import json
 
-        click.echo(json.dumps(shown))
+        click.echo(json.dumps({"written": shown}, indent=2))
         return
     click.echo(f"wrote {', '.join(shown[:4])}{f' and {len(shown) - 4} more' * (len(shown) > 4)}")
-    click.echo(f"next: {following.format(shown[0])}")
+    folder = os.path.relpath(order.out)
+    click.echo(f"next: {_FORMATS[form].following.format(shown[0], folder=folder)}")
 
 
 def _order(
@@ -92,6 +125,8 @@ def _order(
     board: str | None,
     engine: str | None,
     toolchain: str | None,
+    tflm_root: Path | None,
+    arena: int | None,
     inputs: str,
     seconds: float | None,
     folders: tuple[Path, ...],
@@ -99,19 +134,22 @@ def _order(
     from .errors import InputError
 
     found = settings.find()
-    name = board or found.board
-    if name is None:
+    needs_board = _FORMATS[form].needs_board
+    name = board or (found.board if needs_board else None)
+    if name is None and needs_board:
         raise InputError(
             "no board was named", f"tinydeploy emit {model} --format {form} --board nucleo_l4r5zi"
         )
+    folder = out or Path("-".join(filter(None, (model.stem, name, form))))
     request = BuildRequest(
         model=model,
-        board=name,
+        board=name or "",
         engine=engine or found.engine or "aot",
         toolchain=toolchain or found.toolchain or "auto",
+        out=None if needs_board else folder,
         board_folders=(*folders, *found.boards),
         cache=found.cache,
-        tflm_root=found.tflm_root,
+        tflm_root=tflm_root,
+        arena_bytes=arena,
     )
-    folder = out or Path(f"{model.stem}-{name}-{form}")
-    return _Order(request, folder, inputs, seconds, on_line)
+    return _Order(form, request, folder, inputs, seconds, on_line)

@@ -1,5 +1,4 @@
-"""`tinydeploy emit` and `tinydeploy new`: a model's files for a build of the user's own, and a new
-project."""
+"""`tinydeploy new`: a project to start from."""
 
 from __future__ import annotations
 
@@ -12,52 +11,12 @@ import click
 from . import settings
 
 _FILE = click.Path(path_type=Path)
-_FORMATS = ("c-array", "op-resolver", "arduino", "cmake")
 
 _folders = click.option(
     "--boards", "folders", type=_FILE, multiple=True, metavar="DIR", help="A folder of your boards."
 )
 _tflm_root = click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the paths as JSON.")
-
-
-@click.command()
-@click.argument("model", type=_FILE)
-@click.option("--format", "form", required=True, type=click.Choice(_FORMATS))
-@click.option("-o", "--out", type=_FILE, required=True, metavar="DIR")
-@click.option("--board", metavar="NAME",
-              help="Measure TFLite Micro's arena for it; estimated if not given.")  # fmt: skip
-@click.option("--arena", type=click.IntRange(1, 1 << 30), metavar="BYTES", help="Or set it.")
-@_tflm_root
-@_folders
-@_json
-def emit(
-    model: Path,
-    form: str,
-    out: Path,
-    board: str | None,
-    arena: int | None,
-    tflm_root: Path | None,
-    folders: tuple[Path, ...],
-    as_json: bool,
-) -> None:
-    """Write MODEL as C and C++ for a build of your own, with TFLite Micro.
-
-    c-array is the file as an array; op-resolver adds what registers its operators; arduino and
-    cmake are libraries with td_model.h: input, output, run.
-    """
-    from .build import BuildRequest
-    from .engines.tflm_export import export
-
-    request = BuildRequest(
-        model=model,
-        board=board or "",
-        out=out,
-        board_folders=(*folders, *settings.find().boards),
-        tflm_root=tflm_root,
-        arena_bytes=arena,
-    )
-    _tell(export(request, form), f"read {os.path.relpath(out / 'README.md')}", as_json)
 
 
 @click.group()

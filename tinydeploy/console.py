@@ -238,18 +238,21 @@ def _pin_steps(gpio: Gpio, pin: Pin, use: str, is_input: bool) -> tuple[Step, ..
     return (clock, function, mode_step)
 
 
-def rate_divisor(name: str, mcu: Mcu, console: Console) -> int:
+def rate_divisor(name: str, mcu: Mcu, console: Console, *, rated: bool = False) -> int:
     """The value of the rate register for a console.
 
     Args:
         name: The board's, for the error.
         mcu, console: The board's.
+        rated: At the processor's rated speed; else at the speed after reset.
 
     Raises:
         InputError: No value gives the baud rate closely enough.
     """
     uart = mcu.uarts[console.uart]
     driver, clock_hz = DRIVERS[uart.ip], uart.clock_hz or mcu.clock_hz
+    if rated:
+        clock_hz = uart.rated_hz or uart.clock_hz or mcu.rated_hz
     divisor = driver.divisor(clock_hz, console.baud)
     low, high = driver.limits
     divisor = min(max(divisor, low), high)

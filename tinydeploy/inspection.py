@@ -55,7 +55,7 @@ def _row(board: Board, need: Needs | None) -> BoardRow:
         name=board.name,
         title=board.title,
         core=board.core.name,
-        clock_hz=board.mcu.clock_hz if board.mcu else 0,
+        clock_hz=board.mcu.rated_hz if board.mcu else 0,
         ram_bytes=board.ram.bytes if board.ram else 0,
         flash_bytes=board.flash.bytes if board.flash else 0,
         runners=board.runners,

@@ -72,6 +72,8 @@ class Step:
     set: Annotated[int, "bits to set then"] = 0
     wait: Annotated[int, "bits to wait for then, until all are set or it took too long"] = 0
     bytes: Annotated[int, "the register's width, where it is not 4: 1 or 2"] = 4
+    wait_clear: Annotated[int, "as wait, until none of them is set"] = 0
+    pause: Annotated[int, "processor cycles to let pass then, at least"] = 0
 
     def __post_init__(self) -> None:
         if self.bytes not in (1, 2, 4):
@@ -82,8 +84,18 @@ class Step:
             raise ValueError(
                 f"register {self.register:#x} is not aligned to its {self.bytes} bytes"
             )
-        if not all(0 <= mask < _ADDRESS_SPACE for mask in (self.clear, self.set, self.wait)):
-            raise ValueError(f"register {self.register:#x}: clear, set and wait are 32-bit masks")
+        masks = (self.clear, self.set, self.wait, self.wait_clear)
+        if not all(0 <= mask < _ADDRESS_SPACE for mask in masks):
+            raise ValueError(
+                f"register {self.register:#x}: clear, set, wait and wait_clear are 32-bit masks"
+            )
+        if not 0 <= self.pause < 1 << 20:
+            raise ValueError(f"register {self.register:#x}: pause is {self.pause}, use up to 2^20")
+
+    @property
+    def waits(self) -> bool:
+        """Whether it takes longer than its write."""
+        return bool(self.wait or self.wait_clear or self.pause)
 
 
 @dataclass(frozen=True)
@@ -95,15 +107,37 @@ class Uart:
     source: Annotated[str, "manual and section"]
     enable: Annotated[tuple[Step, ...], "switches its clock on"] = ()
     clock_hz: Annotated[int, "its kernel clock after reset, if it is not the processor's"] = 0
+    rated_hz: Annotated[int, "its kernel clock at the rated speed, if it is not clock.hz"] = 0
     fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
     control: Annotated[int, "further bits of its control register: Apollo's clock, SAM's pads"] = 0
 
     def __post_init__(self) -> None:
         _check_register("address", self.address)
-        if not 0 <= self.clock_hz < _ADDRESS_SPACE:
-            raise ValueError(f"clock_hz is {self.clock_hz}")
+        for name, hz in (("clock_hz", self.clock_hz), ("rated_hz", self.rated_hz)):
+            if not 0 <= hz < _ADDRESS_SPACE:
+                raise ValueError(f"{name} is {hz}")
         if not 0 <= self.control < _ADDRESS_SPACE:
             raise ValueError(f"control is {self.control}, no 32-bit mask")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the processor comes to the speed it is rated for.
+
+    The steps come before the console is set up. Where one waits in vain (a part without the
+    oscillator, an emulator without a model of it) the rest is left out, and all runs on at the
+    speed after reset: so the last step that waits is the one that switches over.
+    """
+
+    hz: Annotated[int, "the processor's clock then"]
+    source: Annotated[str, "manual and section that allow this speed"]
+    steps: Annotated[tuple[Step, ...], "supply, wait states of the flash, PLL, switching over"]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hz < _ADDRESS_SPACE:
+            raise ValueError(f"hz is {self.hz}")
+        if not self.steps:
+            raise ValueError("there are no steps")
 
 
 @dataclass(frozen=True)
@@ -239,6 +273,7 @@ class Mcu:
     setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
     watchdog: Annotated[Watchdog | None, "what must be switched off first"] = None
     trim: Annotated[Trim | None, "what the start-up must copy for the part to be in tune"] = None
+    clock: Annotated[Clock | None, "its rated speed, where reset leaves it slower"] = None
     boot: Annotated[Boot | None, "what its boot ROM wants in the flash"] = None
     flash_timing: Annotated[
         FlashTiming | None, "for estimates of time; none where the flash keeps up with the core"
@@ -271,6 +306,11 @@ class Mcu:
     def vectors_alignment(self) -> int:
         """What the address of a vector table must be a multiple of, in bytes."""
         return 1 << (4 * (16 + self.interrupts) - 1).bit_length()
+
+    @property
+    def rated_hz(self) -> int:
+        """The processor's clock when all went well."""
+        return self.clock.hz if self.clock else self.clock_hz
 
 
 def is_name(text: str) -> bool:

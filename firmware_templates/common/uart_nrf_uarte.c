@@ -1,5 +1,5 @@
-/* UARTE of the nRF53 and nRF54L, which moves bytes to and from RAM by itself: one byte at a time here
- * (nRF5340 Product Specification 1.3, UARTE; nRF54L15 Datasheet, UARTE). */
+/* UARTE of the nRF53 and nRF54L, which moves bytes to and from RAM by itself: one byte at a time
+ * here (nRF5340 Product Specification 1.3, UARTE; nRF54L15 Datasheet, UARTE). */
 #include "td_registers.h"
 #include "td_uart.h"
 

@@ -23,7 +23,7 @@
 
 void td_uart_init(void) {
   SCR = 0;
-  SMR = 0; /* 8 bits, no parity, 1 stop bit */
+  SMR = 0;                                  /* 8 bits, no parity, 1 stop bit */
   SEMR = SEMR_BGDM | SEMR_ABCS | SEMR_BRME; /* 8 clocks a bit, times 256 / MDDR */
   BRR = TD_UART_DIVISOR & 0xFFu;
   MDDR = TD_UART_DIVISOR >> 8;

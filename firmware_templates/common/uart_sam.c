@@ -1,5 +1,5 @@
-/* USART of SAM's SERCOM (SAM D21/DA1 data sheet, DS40001882, and SAM D5x/E5x data sheet, DS60001507,
- * SERCOM USART). */
+/* USART of SAM's SERCOM (SAM D21/DA1 data sheet, DS40001882, and SAM D5x/E5x data sheet,
+ * DS60001507, SERCOM USART). */
 #include "td_registers.h"
 #include "td_uart.h"
 

@@ -1,5 +1,5 @@
-/* Switches off the watchdog of the Kinetis K series, which runs after reset (K64 Sub-Family Reference
- * Manual, chapter 24). */
+/* Switches off the watchdog of the Kinetis K series, which runs after reset (K64 Sub-Family
+ * Reference Manual, chapter 24). */
 #include "td_registers.h"
 #include "td_watchdog.h"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from elftools.elf.elffile import ELFFile
 from tests.boards import kit
 from tests.support import require
 from tinydeploy import boards
-from tinydeploy.boards import Board
+from tinydeploy.boards import Board, Step
 from tinydeploy.firmware import Firmware
 from tinydeploy.runners import RUNNERS
 from tinydeploy.runners.base import Transport
+from tinydeploy.runners.unicorn import UnicornTransport
 
 pytestmark = pytest.mark.toolchain
 
@@ -116,12 +118,13 @@ def _greets_and_echoes(transport: Transport, board: Board) -> None:
         assert kit.answer(transport, part, until=part) == part
 
 
-def _counts(transport: Transport) -> None:
+def _counts(transport: Transport, rates: tuple[int, ...]) -> None:
     """Cycles past what 24 bits of SysTick hold are not lost."""
     words = kit.answer(transport, b"c").split()
     ticks, hz = (int(word, 16) for word in words)
     per_loop = transport.scale(ticks, hz) / LOOPS
     assert 4 <= per_loop <= 10
+    assert hz in rates
 
 
 def _reports_a_fault(transport: Transport, firmware: Firmware) -> None:
@@ -136,10 +139,10 @@ def _reports_a_fault(transport: Transport, firmware: Firmware) -> None:
     assert cfsr == (UNUSABLE if firmware.board.core.has_fault_status else 0)
 
 
-def _works(firmware: Firmware, runner: str) -> None:
+def _works(firmware: Firmware, runner: str, *rates: int) -> None:
     with RUNNERS[runner].open(firmware) as transport:
         _greets_and_echoes(transport, firmware.board)
-        _counts(transport)
+        _counts(transport, rates)
         _reports_a_fault(transport, firmware)
 
 
@@ -147,17 +150,38 @@ def _works(firmware: Firmware, runner: str) -> None:
     "board", [b for b in kit.CORTEX_M if b.unicorn], ids=lambda board: board.name
 )
 @with_every_toolchain
-def test_in_the_embedded_emulator(firmware: Firmware) -> None:
+def test_in_the_embedded_emulator(firmware: Firmware, board: Board) -> None:
     require("unicorn")
-    _works(firmware, "unicorn")
+    assert board.mcu is not None
+    _works(firmware, "unicorn", board.mcu.rated_hz)
+
+
+@pytest.mark.parametrize(
+    "board",
+    [boards.load(name) for name in ("nucleo_l4r5zi", "bluepill_f103", "raspberry_pi_pico")],
+    ids=lambda board: board.name,
+)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_without_its_pll(firmware: Firmware, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the clock waits for never comes: all works at the speed after reset."""
+    require("unicorn")
+    assert board.mcu is not None
+    map_setup = UnicornTransport._map_setup
+
+    def never(self: UnicornTransport, steps: tuple[Step, ...], mapped: set[int]) -> None:
+        map_setup(self, tuple(replace(step, wait=0) for step in steps), mapped)
+
+    monkeypatch.setattr(UnicornTransport, "_map_setup", never)
+    _works(firmware, "unicorn", board.mcu.clock_hz)
 
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("board", [b for b in kit.CORTEX_M if b.qemu], ids=lambda board: board.name)
 @with_every_toolchain
-def test_in_qemu(firmware: Firmware) -> None:
+def test_in_qemu(firmware: Firmware, board: Board) -> None:
     require("qemu")
-    _works(firmware, "qemu")
+    assert board.mcu is not None
+    _works(firmware, "qemu", board.mcu.clock_hz, board.mcu.rated_hz)
 
 
 @pytest.mark.parametrize("board", [boards.load("nucleo_l4r5zi")], ids=lambda board: board.name)

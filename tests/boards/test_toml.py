@@ -70,7 +70,7 @@ MCU_EDITS = [
     ("address = 0x4000_8000", "adress = 0x4000_8000", "unknown key uarts.lpuart1.adress"),
     ("address = 0x4800_0000", "address = 0xFFFF_FFF0", "outside the address space"),
     ('ip = "stm32_lpuart"', 'ip = "stm32_uart"', "uarts.lpuart1.ip must be one of"),
-    ("set = 0x1,", "set = 0x1_0000_0000,", "clear, set and wait are 32-bit masks"),
+    ("set = 0x1,", "set = 0x1_0000_0000,", "wait and wait_clear are 32-bit masks"),
     ("enable = [", "enable = 5 # [", "uarts.lpuart1.enable must be an array, and is an integer"),
     ("[gpio]", "[[gpio]]", "gpio must be a table, and is an array"),
     ("[uarts.lpuart1]", "[uarts]", "uarts.ip must be a table, and is a string"),

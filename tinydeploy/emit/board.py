@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from .. import __version__, paths
-from ..boards import Board, Console, Mcu
+from ..boards import Board, Console, Mcu, Step
 from ..bootblocks import Block, blocks
 from ..console import DRIVERS, rate_divisor, setup_steps
 from ..errors import InputError
@@ -69,7 +69,7 @@ def board_files(board: Board) -> dict[str, str]:
             interrupts=board.mcu.interrupts,
             checksum=checksum,
         ),
-        "board.c": _render(environment, "board.c.j2", board=board, steps=setup_steps(board)),
+        "board.c": _board_c(environment, board, board.mcu),
         "linker.ld": _render(
             environment,
             "linker.ld.j2",
@@ -83,6 +83,29 @@ def board_files(board: Board) -> dict[str, str]:
     if boot is not None and wanted:
         files["boot.c"] = _render(environment, "boot.c.j2", blocks=wanted, source=boot.source)
     return files
+
+
+def _board_c(environment: Environment, board: Board, mcu: Mcu) -> str:
+    steps, clock = setup_steps(board), mcu.clock.steps if mcu.clock else ()
+    return _render(
+        environment,
+        "board.c.j2",
+        board=board,
+        steps=steps,
+        clock=clock,
+        columns=_columns((*clock, *steps)),
+    )
+
+
+def _columns(steps: tuple[Step, ...]) -> list[str]:
+    """What the rows of a board's steps need beside address, clear and set."""
+    used = {
+        "wait": any(step.waits for step in steps),
+        "wait_clear": any(step.wait_clear for step in steps),
+        "pause": any(step.pause for step in steps),
+        "bytes": any(step.bytes != 4 for step in steps),
+    }
+    return [name for name, is_used in used.items() if is_used]
 
 
 def _parts(board: Board, wanted: tuple[Block, ...]) -> list[dict[str, str | int]]:
@@ -106,9 +129,10 @@ def _parts(board: Board, wanted: tuple[Block, ...]) -> list[dict[str, str | int]
 def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
     uart = mcu.uarts[console.uart]
     defines = {
-        "TD_CLOCK_HZ": f"{mcu.clock_hz}u",
+        "TD_RESET_HZ": f"{mcu.clock_hz}u /* the processor's clock after reset */",
+        "TD_RATED_HZ": f"{mcu.rated_hz}u",
         "TD_UART_ADDRESS": f"{uart.address:#010x}u",
-        "TD_UART_DIVISOR": f"{rate_divisor(board.name, mcu, console)}u /* {console.baud} baud */",
+        "TD_UART_DIVISOR": _divisor(board.name, mcu, console),
     }
     if uart.ip in ("stm32_usart_v2", "stm32_lpuart"):
         defines["TD_UART_FIFO"] = f"{int(uart.fifo)}"
@@ -135,6 +159,12 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
     else:
         defines["TD_HAS_DWT"] = f"{int(board.core.has_dwt)}"
     return defines
+
+
+def _divisor(name: str, mcu: Mcu, console: Console) -> str:
+    reset, rated = (rate_divisor(name, mcu, console, rated=rated) for rated in (False, True))
+    value = f"{reset}u" if rated == reset else f"(td_clock_is_rated ? {rated}u : {reset}u)"
+    return f"{value} /* {console.baud} baud */"
 
 
 def _environment(board: Board) -> Environment:

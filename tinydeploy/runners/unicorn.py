@@ -213,7 +213,8 @@ class UnicornTransport(ClosesOnExit):
             self.machine.captured_offset = base + _NRF51_CAPTURE[1]
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
-        self._map_setup(setup_steps(board), pages)
+        clock = mcu.clock.steps if mcu.clock else ()
+        self._map_setup((*clock, *setup_steps(board)), pages)
         if mcu.watchdog is not None:
             page = mcu.watchdog.address // PAGE_BYTES * PAGE_BYTES
             self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
