@@ -35,7 +35,6 @@ static uint8_t start_cyccnt(void) {
   DWT_CYCCNT = 0;
   DWT_CTRL |= 1u;
   const uint32_t before = DWT_CYCCNT;
-  for (volatile uint32_t i = 0; i < 16; i = i + 1) continue;
   return DWT_CYCCNT != before;
 }
 #else

@@ -25,6 +25,33 @@ typedef uint32_t __attribute__((may_alias, aligned(1))) word;
 typedef uint32_t __attribute__((may_alias)) word;
 #endif
 
+#ifdef __OPTIMIZE_SIZE__
+
+LEAF void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
+  uint8_t *d = to;
+  const uint8_t *s = from, *const end = s + bytes;
+#if ANY_ADDRESS
+  for (; (size_t)(end - s) >= sizeof(word); d += sizeof(word), s += sizeof(word)) {
+    *(word *)d = *(const word *)s;
+  }
+#endif
+  while (s != end) *d++ = *s++;
+  return to;
+}
+
+LEAF void *memmove(void *to, const void *from, size_t bytes) {
+  if ((uintptr_t)to <= (uintptr_t)from) return memcpy(to, from, bytes); /* which goes up */
+  while (bytes-- != 0) ((uint8_t *)to)[bytes] = ((const uint8_t *)from)[bytes];
+  return to;
+}
+
+LEAF void *memset(void *to, int value, size_t bytes) {
+  for (uint8_t *d = to; bytes != 0; --bytes) *d++ = (uint8_t)value;
+  return to;
+}
+
+#else
+
 #define WORD sizeof(word)
 #define BLOCK (4 * WORD)
 
@@ -139,6 +166,8 @@ LEAF void *memset(void *to, int value, size_t bytes) {
   for (; bytes != 0; --bytes) *d++ = byte;
   return to;
 }
+
+#endif
 
 LEAF int memcmp(const void *a, const void *b, size_t bytes) {
   const uint8_t *x = a, *y = b;

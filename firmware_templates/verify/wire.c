@@ -9,6 +9,18 @@
 _Static_assert(BODY_BYTES < 254u, "a frame is at most one COBS block");
 _Static_assert(sizeof(td_frame) == BODY_BYTES, "a frame has no padding");
 
+#ifdef __OPTIMIZE_SIZE__
+uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count) {
+  crc = ~crc;
+  for (uint32_t i = 0; i < count; i++) {
+    crc ^= bytes[i];
+    for (uint32_t bit = 0; bit < 8u; bit++) {
+      crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
+    }
+  }
+  return ~crc;
+}
+#else
 /* Four bits at a time: the table is the CRC of each nibble. */
 uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count) {
   static const uint32_t table[16] = {
@@ -24,6 +36,7 @@ uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count) {
   }
   return ~crc;
 }
+#endif
 
 static uint8_t next_byte(void) {
   int byte;

@@ -19,7 +19,9 @@ from tinydeploy.plan.plan import Isa, Kernel, Placement, Plan, Target
 from tinydeploy.plan.planner import make_plan
 
 # The names of model.c that would meet in one file.
-_NAMES = re.compile(r"\b(td_arena|td_layers|layer_\d+\w*|td_model_\w+)\b(?!\.h)")
+_NAMES = re.compile(
+    r"\b(td_arena|td_(?:at|offset|runners|steps?)|run_td_\w+|layer_\d+\w*|td_model_\w+)\b(?!\.h)"
+)
 _INCLUDE = re.compile(r"^#include .*\n", re.MULTILINE)
 _GAP_BYTES = 64
 _ISAS = (Isa.DSP, Isa.SCALAR)

@@ -13,6 +13,7 @@ from tests.support import require
 from tinydeploy import cores, toolchains
 from tinydeploy.ops import OPERATORS
 from tinydeploy.paths import KERNELS
+from tinydeploy.plan.plan import Optimize
 
 # GCC and clang on cores with DSP, with and without a floating-point unit, and on smaller ones.
 Target = tuple[str, cores.Fpu, str]
@@ -26,16 +27,35 @@ TARGETS: tuple[Target, ...] = (
 )
 
 
+# Kernels of these have a smaller form.
+SMALL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
 @pytest.mark.toolchain
 @pytest.mark.parametrize("target", TARGETS, ids="-".join)
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_kernels_equal_reference(
     operator: str, target: Target, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    check(operator, target, Optimize.SPEED, tmp_path, pytestconfig)
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("target", (TARGETS[0], TARGETS[1], TARGETS[4]), ids="-".join)
+@pytest.mark.parametrize("operator", SMALL)
+def test_kernels_for_size(
+    operator: str, target: Target, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    check(operator, target, Optimize.SIZE, tmp_path, pytestconfig)
+
+
+def check(
+    operator: str, target: Target, optimize: Optimize, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     core_name, fpu, toolchain = target
     require(toolchain, "unicorn")
     core = cores.find(core_name, fpu)
-    builder = Builder(toolchains.find(toolchain), core, objects_folder(pytestconfig))
+    builder = Builder(toolchains.find(toolchain), core, objects_folder(pytestconfig), optimize)
     variants = batch.variants_of(batch.draw_cases(operator, CASES, SEED), core.isas)
 
     (tmp_path / "batch.ld").write_text(core_run.SCRIPT)

@@ -16,20 +16,25 @@ from tests.support import require
 from tinydeploy.cores import HOST
 from tinydeploy.ops import OPERATORS
 from tinydeploy.paths import KERNELS
-from tinydeploy.plan.plan import Isa
+from tinydeploy.plan.plan import Isa, Optimize
 from tinydeploy.toolchains import host
 
 ISAS = (Isa.DSP, Isa.SCALAR)
+# Kernels of these have a smaller form.
+SMALL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 MAIN = Path(__file__).with_name("host_main.c")
 
 
 @pytest.mark.toolchain
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(
+    ("operator", "optimize"),
+    [(name, Optimize.SPEED) for name in OPERATORS] + [(name, Optimize.SIZE) for name in SMALL],
+)
 def test_kernels_equal_reference(
-    operator: str, tmp_path: Path, pytestconfig: pytest.Config
+    operator: str, optimize: Optimize, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     require("host-cc")
-    builder = Builder(host.find(sanitize=True), HOST, objects_folder(pytestconfig))
+    builder = Builder(host.find(sanitize=True), HOST, objects_folder(pytestconfig), optimize)
     variants = batch.variants_of(batch.draw_cases(operator, CASES, SEED), ISAS)
     untried = {k.name for k in OPERATORS[operator].KERNELS if k.isa in ISAS} - {
         v.kernel.name for v in variants if v.kernel

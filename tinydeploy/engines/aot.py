@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .. import transforms
-from ..emit.model import model_source
+from ..emit.model import model_source, sizes_header
 from ..graph import Graph
 from ..paths import KERNELS
 from ..plan.plan import Target
@@ -26,7 +26,11 @@ class Aot:
         plan = make_plan(transforms.apply(graph), target)
         sources = sorted({call.kernel.source for call in plan.calls})
         headers = sorted({call.header for call in plan.calls})
-        files = {"model.c": model_source(plan), **_with_headers([*sources, *headers])}
+        files = {
+            **_with_headers([*sources, *headers]),
+            "model.c": model_source(plan),
+            "td_sizes.h": sizes_header(plan),
+        }
         return Emission(plan, files)
 
 

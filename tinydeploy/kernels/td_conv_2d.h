@@ -24,18 +24,20 @@
 
 #include <stdint.h>
 
+#include "td_sizes.h"
+
 typedef struct {
-  int32_t batches;
-  int32_t in_h, in_w, in_c;
-  int32_t out_h, out_w, out_c;
-  int32_t kernel_h, kernel_w;
-  int32_t stride_h, stride_w;
-  int32_t dilation_h, dilation_w;
-  int32_t pad_h, pad_w;
-  int32_t groups;
-  int32_t row_bytes; /* of weights: kernel_w * group_c, or more with zeros behind them */
-  int32_t in_zero_point, out_zero_point;
-  int32_t low, high;
+  td_size batches;
+  td_size in_h, in_w, in_c;
+  td_size out_h, out_w, out_c;
+  td_small kernel_h, kernel_w;
+  td_small stride_h, stride_w;
+  td_small dilation_h, dilation_w;
+  td_small pad_h, pad_w;
+  td_size groups;
+  td_size row_bytes; /* of weights: kernel_w * group_c, or more with zeros behind them */
+  td_small in_zero_point, out_zero_point;
+  td_small low, high;
   const int8_t *weights;
   const int32_t *requant;
 } td_conv_2d;

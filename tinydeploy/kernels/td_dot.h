@@ -80,7 +80,7 @@ typedef struct {
   const uint32_t *spread, *spread_end; /* [quads, 2, 4] */
   const td_pair_record *record;
   int8_t *out; /* of the first pixel */
-  int32_t row; /* bytes to that of the next */
+  int32_t row; /* bytes to that of the next; of four at one place the first is kept */
   int8_t *end;
   int32_t odd;           /* the lowest bit of quads */
   const int8_t *weights; /* [pairs, quads, 2] words, 4-byte aligned */
@@ -140,10 +140,14 @@ static inline void td_run_four_pixels(td_four_pixels *pixels) {
       "mov r7, r6\n\t"
       "mov r8, r6\n\t"
       "mov r9, r6\n\t"
+#ifndef __OPTIMIZE_SIZE__
       "cmp r10, #0\n\t"
       "bne 3f\n"
+#endif
       "2:\n\t" TD_WORD TD_WORD
+#ifndef __OPTIMIZE_SIZE__
       "3:\n\t" TD_WORD TD_WORD
+#endif
       "ldr r10, [sp, #4]\n\t"
       "cmp r0, r10\n\t"
       "bne 2b\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8")
@@ -181,7 +185,7 @@ static inline void td_run_four_pixels(td_four_pixels *p) {
   const int32_t words = (int32_t)(p->spread_end - p->spread) / 4;
   const int8_t *weights = p->weights;
   for (int8_t *out = p->out; out < p->end; out += 2, ++p->record, weights += 4 * words) {
-    for (int32_t j = 0; j < 4; ++j) {
+    for (int32_t j = 3; j >= 0; --j) {
       int32_t both = p->record->both, a = p->record->a;
       for (int32_t i = 0; i < words; ++i) {
         const uint32_t word = td_load4(weights + 4 * i);

@@ -102,8 +102,16 @@ static inline int32_t td_requantize_to_int8(int32_t a, int32_t doubled, int32_t 
   return td_requantize_any(a, doubled, right, offset);
 }
 
+#ifdef __OPTIMIZE_SIZE__
+/* A function of a header that is linked once. */
+#define TD_SHARED __attribute__((weak, noinline))
+#else
+#define TD_SHARED static inline
+#endif
+
 /* In place: each of `count` bytes not below `low` and not above `high`. */
-static inline void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
+TD_SHARED void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high);
+TD_SHARED void td_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
   if (low <= -128 && high >= 127) return;
   for (const int8_t *end = data + count; data != end; ++data) {
     int32_t v = *data;

@@ -19,15 +19,17 @@
 
 #include <stdint.h>
 
+#include "td_sizes.h"
+
 typedef struct {
-  int32_t batches;
-  int32_t in_depth, out_depth;
-  int32_t weights_zero_point, out_zero_point;
-  int32_t low, high;
+  td_size batches;
+  td_size in_depth, out_depth;
+  td_small weights_zero_point, out_zero_point;
+  td_small low, high;
+  td_small requant_step; /* from a row of requant to the next: 0, or the row's length */
   const int8_t *weights;
   const int32_t *folded;  /* [out_depth] */
   const int32_t *requant; /* one row for all channels, or one each */
-  int32_t requant_step;   /* from a row to the next: 0, or the row's length */
 } td_fully_connected;
 
 /* weights: [ceil(out_depth / 4), in_depth, 4], the last index over output channels, zeros where

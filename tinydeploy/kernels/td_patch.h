@@ -73,6 +73,21 @@ static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
 static inline const int8_t *td_patch_at(const td_conv_2d *p, const int8_t *image, int32_t top,
                                         int32_t left, int8_t *column) {
   const int32_t depth = p->in_c / p->groups;
+#ifdef __OPTIMIZE_SIZE__
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+    const int32_t v = top + ky * p->dilation_h;
+    int8_t *to = column + ky * p->row_bytes;
+    for (int32_t kx = 0; kx < p->kernel_w; ++kx, to += depth) {
+      const int32_t u = left + kx * p->dilation_w;
+      if (v < 0 || v >= p->in_h || u < 0 || u >= p->in_w) {
+        memset(to, p->in_zero_point, (uint32_t)depth);
+      } else {
+        memcpy(to, image + (v * p->in_w + u) * p->in_c, (uint32_t)depth);
+      }
+    }
+  }
+  return column;
+#else
   const int32_t right = left + (p->kernel_w - 1) * p->dilation_w + 1;
   const int32_t whole_rows = p->dilation_w == 1 && p->groups == 1;
 
@@ -111,6 +126,7 @@ static inline const int8_t *td_patch_at(const td_conv_2d *p, const int8_t *image
     }
   }
   return column;
+#endif
 }
 
 /* The patch of output pixel (y, x). */

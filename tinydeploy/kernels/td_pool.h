@@ -20,15 +20,16 @@
 #include <stdint.h>
 
 #include "td_element.h"
+#include "td_sizes.h"
 
 typedef struct {
-  int32_t batches;
-  int32_t in_h, in_w, channels;
-  int32_t out_h, out_w;
-  int32_t filter_h, filter_w;
-  int32_t stride_h, stride_w;
-  int32_t pad_h, pad_w;
-  int32_t low, high;
+  td_size batches;
+  td_size in_h, in_w, channels;
+  td_size out_h, out_w;
+  td_small filter_h, filter_w;
+  td_small stride_h, stride_w;
+  td_small pad_h, pad_w;
+  td_small low, high;
 } td_pool;
 
 void td_s8_average_pool_2d__scalar(const td_pool *p, const int8_t *in, int8_t *out, void *scratch);

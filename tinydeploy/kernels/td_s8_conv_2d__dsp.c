@@ -24,9 +24,36 @@ typedef struct {
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
   const int8_t *from = td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
+#ifndef __OPTIMIZE_SIZE__
   if (from != s->column) td_copy(s->column, from, p->kernel_w * (p->in_c / p->groups));
+#else
+  (void)from; /* always a copy */
+#endif
   return s->column;
 }
+
+#ifdef __OPTIMIZE_SIZE__
+
+/* Four pixels, or with a `step` of 0 one: all four sums are its own. */
+static void run_pixels(const td_slice *s, int32_t pixel, int32_t step) {
+  const td_conv_2d *p = s->p;
+  const int8_t *from[4];
+  for (int32_t i = 0; i < 4; ++i) {
+    from[i] = s->image + (pixel + i * step) * p->in_c;
+    if (!s->flat) td_spread_1(patch_of(s, pixel + i * step), s->quads, s->spread + i);
+  }
+  if (s->flat) td_spread_4(from, s->quads, s->spread);
+  int8_t *out = s->out + pixel * p->out_c;
+  td_four_pixels four = {s->spread,       s->spread + 8 * s->quads, s->records,   out,
+                         step * p->out_c, out + s->channels,        s->quads & 1, s->weights};
+  td_run_four_pixels(&four);
+}
+
+static void four_pixels(const td_slice *s, int32_t pixel) { run_pixels(s, pixel, 1); }
+
+static void one_pixel(const td_slice *s, int32_t pixel) { run_pixels(s, pixel, 0); }
+
+#else
 
 static void one_pixel(const td_slice *s, int32_t pixel) {
   td_run_pixel(patch_of(s, pixel), s->quads, s->records, s->weights, s->out + pixel * s->p->out_c,
@@ -98,6 +125,8 @@ static void four_pixels(const td_slice *s, int32_t pixel) {
                          s->p->out_c, out + s->channels,        s->quads & 1, s->weights};
   td_run_four_pixels(&four);
 }
+
+#endif
 
 /* By fours; what is left over is done with the last pixels before it again, or one by one where
  * that is less work. */

@@ -3,8 +3,9 @@
 #include "td_taps.h"
 
 /* Four channels of a window: bytes 0 and 2 of a word meet those of four weights, then 1 and 3. */
-static void four_channels(const intptr_t *offset, int32_t taps, uintptr_t origin,
-                          const int8_t *weights, const td_record *r, int8_t *out) {
+static __attribute__((noinline)) void four_channels(const intptr_t *offset, int32_t taps,
+                                                    uintptr_t origin, const int8_t *weights,
+                                                    const td_record *r, int8_t *out) {
   int32_t a = r[0].folded, b = r[1].folded, c = r[2].folded, d = r[3].folded;
   for (const int8_t *end = weights + 4 * taps; weights != end; weights += 4) {
     const uint32_t x = td_load4(td_tap(origin, *offset++)), w = td_load4(weights);

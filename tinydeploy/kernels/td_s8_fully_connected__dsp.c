@@ -10,7 +10,8 @@ typedef struct {
   int32_t a, both;
 } pair;
 
-/* Adds the products of 4 * quads int8 with four channels. weights: [quads, 2, 2] words. */
+/* Adds the products of 4 * quads int8, quads > 0, with four channels. weights: [quads, 2, 2] words.
+ */
 static inline const int8_t *dot_1x4(const int8_t *from, const int8_t *weights, int32_t quads,
                                     pair *first, pair *second) {
 #ifdef TD_HAS_DSP
@@ -30,11 +31,15 @@ static inline const int8_t *dot_1x4(const int8_t *from, const int8_t *weights, i
           WORD("r5", "%[odd]", "%[c]", "%[cd]")
   uint32_t even, odd;
   __asm__ volatile(
+#ifdef __OPTIMIZE_SIZE__
+      "2:\n\t" QUAD
+#else
       "lsrs %[quads], %[quads], #1\n\t"
       "bcc 1f\n\t" QUAD
       "1:\n\t"
       "beq 3f\n"
       "2:\n\t" QUAD QUAD
+#endif
       "subs %[quads], %[quads], #1\n\t"
       "bne 2b\n"
       "3:\n"

@@ -35,6 +35,7 @@ KERNELS = (
         "td_s8_average_pool_2d__dsp",
         Isa.DSP,
         lambda p: p.dtype is DType.INT8 and p.pixels <= _PIXELS,
+        large=True,
     ),
     Kernel("td_s8_average_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
     Kernel("td_s16_average_pool_2d__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT16),

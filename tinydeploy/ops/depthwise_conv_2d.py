@@ -249,7 +249,7 @@ CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
 _CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV_SCALAR)
 MVE_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__mve", Isa.MVE, _tiles)
 MVE = Kernel("td_s8_depthwise_conv_2d__mve", Isa.MVE, _by_eights)
-DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3)
+DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (

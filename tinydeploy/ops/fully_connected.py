@@ -132,6 +132,10 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     bias = rest[0].data if rest and rest[0] is not None else None
     if isinstance(p.requant, Requantization16x8):
         return conv_16x8.lower(_as_convolution(p, p.requant), node, kernel, weights.data, bias)
+    if kernel in _CONVOLUTIONS:
+        layer = _as_convolution(p, p.requant)
+        filters = weights.data.reshape(p.out_depth, 1, 1, p.in_depth)
+        return conv_2d.call(layer, node, kernel, filters, bias)
     requant = _requantization(p.requant)
     kept, folded = fold(requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
     stored = (kept + p.weights_zero_point).astype(np.int8)
@@ -145,10 +149,10 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         "out_zero_point": p.requant.out_zero_point,
         "low": p.requant.low,
         "high": p.requant.high,
+        "requant_step": 0 if shared else rows.shape[1],
         "weights": _pack(stored, kernel),
         "folded": Constant("bias", start),
         "requant": Constant("requant", rows[:1] if shared else rows),
-        "requant_step": 0 if shared else rows.shape[1],
     }
     return KernelCall(
         layer=node.index,
@@ -164,7 +168,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     )
 
 
-def _as_convolution(p: Params, requant: Requantization16x8) -> conv_2d.Params:
+def _as_convolution(p: Params, requant: Requantization | Requantization16x8) -> conv_2d.Params:
     """A convolution of 1 x 1; the batches are the pixels of a row."""
     h, w = (Axis(size, size, kernel=1, stride=1, dilation=1, pad=0) for size in (1, p.batches))
     return conv_2d.Params(1, h, w, p.in_depth, p.out_depth, 1, requant)
@@ -232,4 +236,17 @@ DSP = Kernel(
     "td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast and params.narrow
 )
 SCALAR = Kernel("td_s8_fully_connected__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
-KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)
+CONV_DSP = Kernel(
+    conv_2d.DSP.name,
+    Isa.DSP,
+    lambda params: not params.weights_zero_point and conv_2d.DSP.applies(params),
+    borrowed=True,
+)
+CONV_SCALAR = Kernel(
+    conv_2d.SCALAR.name,
+    Isa.SCALAR,
+    lambda params: not params.weights_zero_point and conv_2d.SCALAR.applies(params),
+    borrowed=True,
+)
+_CONVOLUTIONS = (CONV_DSP, CONV_SCALAR)
+KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS, *_CONVOLUTIONS)

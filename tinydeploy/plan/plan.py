@@ -73,11 +73,15 @@ class Kernel:
             "td_s8_conv_2d_1x1__dsp".
         isa: The instruction set it needs.
         applies: Whether it can compute an operator with these `Params`.
+        large: For speed only: one that follows it in `KERNELS` does the same in less flash.
+        borrowed: Another operator's: for size only, where the model has it anyway.
     """
 
     name: str
     isa: Isa
     applies: Callable[[Any], bool] = field(default=lambda params: True)
+    large: bool = False
+    borrowed: bool = False
 
     @property
     def source(self) -> str:

@@ -1,0 +1,31 @@
+"""How narrow the numbers in kernels' parameters can be: td_sizes.h."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .plan import KernelCall
+
+# The structs that are declared with these types, and which of their numbers are of the smaller one.
+_STRUCTS = frozenset(("td_conv_2d", "td_depthwise_conv_2d", "td_fully_connected", "td_pool"))
+_SMALL = frozenset(
+    f"{name}_{axis}"
+    for name in ("kernel", "filter", "stride", "dilation", "pad")
+    for axis in ("h", "w")
+) | {"in_zero_point", "out_zero_point", "weights_zero_point", "low", "high", "requant_step"}
+
+
+def number_types(calls: Iterable[KernelCall]) -> Mapping[str, str]:
+    """C type -> the narrowest integer that holds it in every call."""
+    numbers: dict[str, list[int]] = {"td_size": [0], "td_small": [0]}
+    for call in calls:
+        if call.struct in _STRUCTS:
+            for name, value in call.fields.items():
+                if isinstance(value, int):
+                    numbers["td_small" if name in _SMALL else "td_size"].append(value)
+    return {name: f"int{_bits(values)}_t" for name, values in numbers.items()}
+
+
+def _bits(values: Iterable[int]) -> int:
+    need = max((v if v >= 0 else ~v).bit_length() for v in values) + 1
+    return 8 if need <= 8 else 16 if need <= 16 else 32
