@@ -34,6 +34,7 @@ typedef struct {
   int32_t pad_h, pad_w;
   int32_t groups;
   int32_t row_bytes; /* of weights: kernel_w * group_c, or more with zeros behind them */
+  int32_t strip;     /* for mve alone */
   int32_t in_zero_point, out_zero_point;
   int32_t low, high;
   const int8_t *weights;
@@ -53,8 +54,12 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
  * ceil(patch / 4). scratch: 36 * quads bytes. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
-/* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned. requant: for each group bias
- * and rows as in td_mve.h. scratch: twice patch rounded up to 16, and 16. */
+/* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned, products in the order of
+ * kernel_w, kernel_h, channel. requant: for each group bias and rows as in td_mve.h.
+ * strip: 0 where each patch is a run of bytes of an image, and then scratch: twice patch rounded up
+ * to 16. Else how many pixels of a row are gathered at once, 1 where dilation_w > 1; scratch: a
+ * buffer of (strip - 1) * stride_w * kernel_h * group_c bytes and patch rounded up to 16; two of
+ * them where patch > 16, and strip or out_w is odd. */
 void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 #endif

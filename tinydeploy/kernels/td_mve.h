@@ -167,4 +167,81 @@ static inline void td_mve_one_pixel(td_mve_pixels *pixels) {
 
 #undef TD_MVE_CHUNK_1X4
 
+/* Pixels of 16 products or less. The order of the fields is that of registers, as above: r0, r4,
+ * r7, r8; r1, r3, r9 to r12. */
+typedef struct {
+  int32_t channels, count;
+  int8_t *out;         /* of the first pixel */
+  const int8_t *first; /* pixel */
+  const int8_t *weights;
+  const int32_t *bias;
+  int32_t step, out_step; /* bytes to the next pixel, and to its outputs */
+  int32_t offset;
+  const int32_t *requant;
+} td_mve_run;
+
+/* All channels of `count` pixels, not below -128 nor above 127: the weights of four channels stay
+ * where they are, and pixel after pixel passes. */
+static inline void td_mve_one_chunk(td_mve_run *run) {
+  register td_mve_run *r5 __asm__("r5") = run;
+  __asm__ volatile(
+      "add r0, r5, #16\n\t"
+      "ldmia r0, {r1, r3, r9, r10, r11, r12}\n"
+      "1:\n\t"
+      "vldrb.8 q0, [r1], #16\n\t"
+      "vldrb.8 q1, [r1], #16\n\t"
+      "vldrb.8 q2, [r1], #16\n\t"
+      "vldrb.8 q3, [r1], #16\n\t"
+      "vldrw.u32 q4, [r3], #16\n\t"
+      "vldrw.u32 q5, [r12], #16\n\t"
+      "vldrw.u32 q6, [r12], #16\n\t"
+      "ldmia r5, {r0, r4, r7, r8}\n\t"
+      "vctp.32 r0\n\t"
+      "add r2, r7, #4\n\t"
+      "subs r0, r0, #4\n\t"
+      "str r2, [r5, #8]\n\t"
+      "str r0, [r5]\n\t"
+      "dls lr, r4\n"
+      "2:\n\t"
+      "vldrb.8 q7, [r8]\n\t"
+      "vmladav.s8 r0, q7, q0\n\t"
+      "add r8, r8, r9\n\t"
+      "vmladav.s8 r2, q7, q1\n\t"
+      "vmladav.s8 r4, q7, q2\n\t"
+      "vmladav.s8 r6, q7, q3\n\t"
+      "vmov q7[2], q7[0], r0, r4\n\t"
+      "vmov q7[3], q7[1], r2, r6\n\t"
+      "vadd.i32 q7, q7, q4\n\t"
+      "vqrdmulh.s32 q7, q7, q5\n\t"
+      "vqrdmlash.s32 q7, q6, r11\n\t"
+      "vqmovnb.s32 q7, q7\n\t"
+      "vqmovnb.s16 q7, q7\n\t"
+      "vpst\n\t"
+      "vstrbt.32 q7, [r7]\n\t"
+      "add r7, r7, r10\n\t"
+      "le lr, 2b\n\t"
+      "bgt 1b\n\t"
+      : "+r"(r5)
+      :
+      : "r0", "r1", "r2", "r3", "r4", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "q0", "q1",
+        "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
+}
+
+/* In place: each of `count` bytes not below `low` and not above `high`. */
+static inline void td_mve_clamp(int8_t *data, int32_t count, int32_t low, int32_t high) {
+  if (low <= -128 && high >= 127) return;
+  __asm__ volatile(
+      "wlstp.8 lr, %[count], 2f\n"
+      "1:\n\t"
+      "vldrb.8 q0, [%[data]]\n\t"
+      "vmax.s8 q0, q0, %q[low]\n\t"
+      "vmin.s8 q0, q0, %q[high]\n\t"
+      "vstrb.8 q0, [%[data]], #16\n\t"
+      "letp lr, 1b\n"
+      "2:\n\t"
+      : [data] "+r"(data)
+      : [count] "r"(count), [low] "w"(vdupq_n_s8((int8_t)low)), [high] "w"(vdupq_n_s8((int8_t)high))
+      : "lr", "q0", "memory");
+}
+
 #endif

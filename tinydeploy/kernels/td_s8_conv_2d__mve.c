@@ -2,148 +2,227 @@
 #include "td_mve.h"
 #include "td_patch.h"
 
+/* Patches that lie in one row of an image are read there. Others are gathered for `strip` output
+ * pixels of a row at once: the columns of the input that these see, side by side, each with its
+ * kernel_h pieces from one row of the image each. A patch is then kernel_w columns, and the next
+ * pixel's begins stride_w columns later. */
+
+enum { RUN = 16 /* pixels that are read again for each four channels */ };
+
 /* One group of one image, and how far it is done. */
 typedef struct {
   const td_conv_2d *p;
-  const int8_t *image; /* from the first channel of the group on */
-  const int8_t *end;   /* of the whole input */
-  int32_t bytes;       /* of a padded patch */
-  int32_t flat;        /* output pixel i is input pixel i */
-  int32_t whole_rows;  /* a row of weights is one run in the image */
-  int32_t top, left;   /* of the next pixel's patch in the image */
-  int32_t right;       /* `left` behind the last pixel of a row */
-} td_slice;
+  td_mve_pixels start;  /* of each pixel */
+  const int8_t *end;    /* of the whole input */
+  int8_t *scratch;      /* two buffers if a pixel may have to wait */
+  int32_t buffer_bytes; /* for the columns of `strip` pixels, or for one patch */
+  int32_t depth, pitch; /* bytes of a piece, of a column */
+  int32_t columns;      /* of which one vector holds the pieces of a row; or 0 */
+  uint8x16_t places;    /* where a vector's bytes go then */
+  int8_t *out;          /* of the next pixel */
+  const int8_t *first;  /* patch of a pixel that waits for another; or NULL */
+} td_group;
 
-/* `count` rows of `bytes` bytes, at most 16, to `to`; in lanes outside `mask`, `fill`. Writes 16
- * bytes for each. */
-static inline int8_t *copy_short_rows(int8_t *to, const int8_t *from, int32_t step, int32_t bytes,
-                                      int32_t count, uint32_t mask, int8x16_t fill) {
-  const int8_t *row = from;
-  for (mve_pred16_t lanes = (mve_pred16_t)mask; count > 0; --count, to += bytes, row += step) {
-    vst1q_s8(to, vpselq_s8(vldrbq_z_s8(row, lanes), fill, lanes));
+/* The next `count` pixels, with patches `step` bytes apart. One may be left waiting. */
+static void run(td_group *g, const int8_t *patch, int32_t step, int32_t count) {
+  const int32_t out_c = g->p->out_c;
+  td_mve_pixels two = g->start;
+  if (two.chunks == 1) {
+    td_mve_run all = {.channels = two.channels,
+                      .count = count,
+                      .first = patch,
+                      .out = g->out,
+                      .weights = two.weights,
+                      .bias = two.bias,
+                      .step = step,
+                      .out_step = out_c,
+                      .offset = two.offset,
+                      .requant = two.requant};
+    td_mve_one_chunk(&all);
+    g->out += count * out_c;
+    return;
   }
-  return to;
+  for (; count > 0; --count, patch += step) {
+    if (g->first == NULL) {
+      g->first = patch;
+      continue;
+    }
+    two.channels = g->start.channels;
+    two.requant = g->start.requant;
+    two.out[0] = g->out;
+    two.out[1] = g->out + out_c;
+    two.first = g->first;
+    two.second = patch;
+    td_mve_two_pixels(&two);
+    g->out += 2 * out_c;
+    g->first = NULL;
+  }
 }
 
-/* The patch at (top, left) that lies inside the image, 16 bytes at a time: what is too much of a
- * row is written over by the next one. */
-static void gather_inside(const td_slice *s, int8_t *column) {
-  const td_conv_2d *p = s->p;
-  const int32_t step = p->dilation_h * p->in_w * p->in_c, vectors = (p->row_bytes + 15) / 16;
-  const int8_t *row = s->image + (s->top * p->in_w + s->left) * p->in_c;
-  for (int32_t ky = p->kernel_h; ky > 0; --ky, column += p->row_bytes, row += step) {
-    const int8_t *from = row;
-    int8_t *to = column;
+/* The buffer that no waiting pixel needs. */
+static inline int8_t *free_buffer(const td_group *g) {
+  const uintptr_t at = (uintptr_t)g->first - (uintptr_t)g->scratch;
+  return g->scratch + (at < (uintptr_t)g->buffer_bytes ? g->buffer_bytes : 0);
+}
+
+/* Patches `step` bytes apart in the image; those are copied that end too close to the input's end
+ * for whole vectors. */
+static void run_in_place(td_group *g, const int8_t *patch, int32_t step, int32_t count) {
+  const int32_t bytes = 16 * g->start.chunks, room = g->end - patch - bytes;
+  int32_t whole = room < 0 ? 0 : room / step + 1;
+  if (whole > count) whole = count;
+  count -= whole;
+  while (whole > 0) {
+    const int32_t next = g->start.chunks == 1 && whole > RUN ? RUN : whole;
+    run(g, patch, step, next);
+    patch += next * step;
+    whole -= next;
+  }
+  for (; count > 0; --count, patch += step) {
+    int8_t *copy = free_buffer(g);
+    td_copy(copy, patch, g->p->kernel_w * g->depth);
+    run(g, copy, 0, 1);
+  }
+}
+
+/* Pieces `step` bytes apart, into `count` columns. */
+static void copy_pieces(const td_group *g, int8_t *to, const int8_t *from, int32_t count) {
+  const int32_t depth = g->depth, pitch = g->pitch, step = g->p->dilation_w * g->p->in_c;
+  if (g->columns > 0) {
+    const int32_t bytes = g->columns * depth, whole = count / g->columns;
     __asm__ volatile(
-        "dls lr, %[vectors]\n"
+        "vctp.8 %[bytes]\n\t"
+        "wls lr, %[whole], 2f\n"
         "1:\n\t"
-        "vldrb.8 q0, [%[from]], #16\n\t"
-        "vstrb.8 q0, [%[to]], #16\n\t"
-        "le lr, 1b\n\t"
+        "vpstt\n\t"
+        "vldrbt.8 q0, [%[from]]\n\t"
+        "vstrbt.8 q0, [%[to], %q[places]]\n\t"
+        "add %[from], %[from], %[bytes]\n\t"
+        "add %[to], %[to], %[move]\n\t"
+        "le lr, 1b\n"
+        "2:\n\t"
+        "vctp.8 %[rest]\n\t"
+        "vpstt\n\t"
+        "vldrbt.8 q0, [%[from]]\n\t"
+        "vstrbt.8 q0, [%[to], %q[places]]\n\t"
         : [from] "+r"(from), [to] "+r"(to)
-        : [vectors] "r"(vectors)
-        : "lr", "q0", "memory");
-  }
-}
-
-/* The patch at (top, left) with rows that a vector holds, anywhere. */
-static void gather_short_rows(const td_slice *s, int8_t *column) {
-  const td_conv_2d *p = s->p;
-  const int32_t bytes = p->row_bytes, last = (p->in_w - s->left) * p->in_c;
-  const int32_t above = s->top < 0 ? -s->top : 0;
-  const int32_t inside = (p->in_h - s->top < p->kernel_h ? p->in_h - s->top : p->kernel_h) - above;
-  const int8x16_t fill = vdupq_n_s8((int8_t)p->in_zero_point);
-  const int8_t *from = s->image + ((s->top + above) * p->in_w + s->left) * p->in_c;
-  uint32_t mask = (1u << (last < bytes ? last : bytes)) - 1;
-  if (s->left < 0) mask &= ~0u << (-s->left * p->in_c);
-  column = copy_short_rows(column, from, 0, bytes, above, 0, fill);
-  column = copy_short_rows(column, from, p->in_w * p->in_c, bytes, inside, mask, fill);
-  copy_short_rows(column, from, 0, bytes, p->kernel_h - above - inside, 0, fill);
-}
-
-/* Whether gather_inside() reads what lies in the image, or right behind it. */
-static inline int32_t is_inside(const td_slice *s) {
-  const td_conv_2d *p = s->p;
-  const int32_t behind = s->top + (p->kernel_h - 1) * p->dilation_h + 1;
-  return s->whole_rows && s->left >= 0 && s->left + p->kernel_w <= p->in_w && s->top >= 0 &&
-         behind < p->in_h && p->in_w * p->in_c >= 16;
-}
-
-/* The next pixel's patch; in `column` unless it lies in the input with all its padding. */
-static const int8_t *next_patch(td_slice *s, int8_t *column) {
-  const td_conv_2d *p = s->p;
-  const int8_t *from = column;
-  if (s->flat) {
-    from = s->image;
-    s->image += p->in_c;
+        : [bytes] "r"(bytes), [whole] "r"(whole), [places] "w"(g->places),
+          [move] "r"(g->columns * pitch), [rest] "r"(count * depth - whole * bytes)
+        : "lr", "q0", "cc", "memory");
+  } else if (depth <= 16) {
+    __asm__ volatile(
+        "vctp.8 %[depth]\n\t"
+        "wls lr, %[count], 2f\n"
+        "1:\n\t"
+        "vpstt\n\t"
+        "vldrbt.8 q0, [%[from]]\n\t"
+        "vstrbt.8 q0, [%[to]]\n\t"
+        "add %[from], %[from], %[step]\n\t"
+        "add %[to], %[to], %[pitch]\n\t"
+        "le lr, 1b\n"
+        "2:\n\t"
+        : [from] "+r"(from), [to] "+r"(to)
+        : [depth] "r"(depth), [count] "r"(count), [step] "r"(step), [pitch] "r"(pitch)
+        : "lr", "q0", "cc", "memory");
   } else {
-    if (is_inside(s)) {
-      gather_inside(s, column);
-    } else if (s->whole_rows && p->row_bytes <= 16 && p->dilation_h == 1) {
-      gather_short_rows(s, column);
-    } else {
-      from = td_patch_at(p, s->image, s->top, s->left, column);
-    }
-    s->left += p->stride_w;
-    if (s->left == s->right) {
-      s->left = -p->pad_w;
-      s->top += p->stride_h;
-    }
+    for (; count > 0; --count, from += step, to += pitch) td_copy(to, from, depth);
   }
-  if (from == column || s->end - from >= s->bytes) return from;
-  td_copy(column, from, td_conv_2d_patch_bytes(p));
-  return column;
 }
 
-static void all_pixels(td_slice *s, const td_mve_pixels *start, int8_t *column) {
-  const int32_t in_c = s->p->in_c, out_c = s->p->out_c;
-  td_mve_pixels two = *start;
-  int8_t *out = start->out[0];
-  for (int32_t left = s->p->out_h * s->p->out_w; left > 0; left -= 2, out += 2 * out_c) {
-    two.channels = start->channels;
-    two.requant = start->requant;
-    two.out[0] = out;
-    two.out[1] = out + out_c;
-    if (s->flat && s->end - s->image >= s->bytes + in_c) {
-      two.first = s->image;
-      two.second = s->image + in_c;
-      s->image += 2 * in_c;
+/* The columns of `count` pixels, the first of which has its patch at (top, left). */
+static void gather(const td_group *g, const int8_t *image, int32_t top, int32_t left,
+                   int32_t count) {
+  const td_conv_2d *p = g->p;
+  const int32_t step = p->dilation_w, zero = p->in_zero_point;
+  const int32_t columns = (count - 1) * p->stride_w + p->kernel_w;
+  int32_t before = left < 0 ? (step - 1 - left) / step : 0;
+  int32_t end = (p->in_w - left + step - 1) / step;
+  int8_t *to = free_buffer(g);
+  if (before > columns) before = columns;
+  if (end > columns) end = columns;
+  td_fill(to, zero, before * g->pitch);
+  td_fill(to + end * g->pitch, zero, (columns - end) * g->pitch);
+  to += before * g->pitch;
+  left += before * step;
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky, top += p->dilation_h, to += g->depth) {
+    if (top >= 0 && top < p->in_h) {
+      copy_pieces(g, to, image + (top * p->in_w + left) * p->in_c, end - before);
     } else {
-      two.first = next_patch(s, column);
-      if (left > 1) two.second = next_patch(s, column + s->bytes);
-    }
-    if (left > 1) {
-      td_mve_two_pixels(&two);
-    } else {
-      td_mve_one_pixel(&two);
+      for (int32_t i = 0; i < end - before; ++i) td_fill(to + i * g->pitch, zero, g->depth);
     }
   }
+}
+
+static void image_group(td_group *g, const int8_t *image) {
+  const td_conv_2d *p = g->p;
+  g->first = NULL;
+  if (p->strip == 0 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1) {
+    run_in_place(g, image, p->in_c, p->out_h * p->out_w);
+  } else {
+    for (int32_t y = 0; y < p->out_h; ++y) {
+      const int32_t top = y * p->stride_h - p->pad_h;
+      if (p->strip == 0) {
+        run_in_place(g, image + top * p->in_w * p->in_c, p->stride_w * p->in_c, p->out_w);
+        continue;
+      }
+      for (int32_t x = 0; x < p->out_w; x += p->strip) {
+        const int32_t count = p->out_w - x < p->strip ? p->out_w - x : p->strip;
+        int8_t *columns = free_buffer(g);
+        gather(g, image, top, x * p->stride_w - p->pad_w, count);
+        run(g, columns, p->stride_w * g->pitch, count);
+      }
+    }
+  }
+  if (g->first != NULL) {
+    td_mve_pixels last = g->start;
+    last.out[0] = g->out;
+    last.first = g->first;
+    td_mve_one_pixel(&last);
+  }
+}
+
+/* How the pieces of a row can be brought to several columns at once. */
+static void find_places(td_group *g) {
+  uint8_t places[16];
+  int32_t columns = 16 / g->depth, most = 1 + (256 - g->depth) / g->pitch;
+  if (columns > most) columns = most;
+  if (columns < 2 || g->p->groups > 1 || g->p->dilation_w > 1) return;
+  g->columns = columns;
+  for (int32_t i = 0; i < 16; ++i) {
+    places[i] = (uint8_t)(i / g->depth * g->pitch + i % g->depth);
+  }
+  g->places = vld1q_u8(places);
 }
 
 void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch) {
   const int32_t pixels = p->out_h * p->out_w, channels = p->out_c / p->groups;
-  const int32_t depth = p->in_c / p->groups, image_bytes = p->in_h * p->in_w * p->in_c;
-  const int32_t chunks = (td_conv_2d_patch_bytes(p) + 15) / 16, fours = (channels + 3) / 4;
-  td_slice s = {.p = p, .end = in + p->batches * image_bytes, .bytes = 16 * chunks};
-  td_mve_pixels start = {.channels = channels,
-                         .step = 32,
-                         .offset = p->out_zero_point,
-                         .chunks = chunks,
-                         .low = p->low,
-                         .high = p->high};
-  s.right = p->out_w * p->stride_w - p->pad_w;
-  s.flat = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1;
-  s.whole_rows = p->kernel_h > 1 && p->groups == 1 && p->dilation_w == 1;
+  const int32_t depth = p->in_c / p->groups, pitch = p->kernel_h * depth;
+  const int32_t image_bytes = p->in_h * p->in_w * p->in_c;
+  const int32_t chunks = (p->kernel_w * pitch + 15) / 16, fours = (channels + 3) / 4;
+  td_group g = {.p = p,
+                .start = {.channels = channels,
+                          .step = 32,
+                          .offset = p->out_zero_point,
+                          .chunks = chunks,
+                          .low = p->low,
+                          .high = p->high},
+                .end = in + p->batches * image_bytes,
+                .scratch = scratch,
+                .buffer_bytes = 16 * chunks,
+                .depth = depth,
+                .pitch = pitch};
+  if (p->strip > 0) {
+    g.buffer_bytes += (p->strip - 1) * p->stride_w * pitch;
+    if (depth <= 8) find_places(&g);
+  }
   for (int32_t n = 0; n < p->batches; ++n) {
-    for (int32_t g = 0; g < p->groups; ++g) {
-      s.image = in + n * image_bytes + g * depth;
-      s.top = -p->pad_h;
-      s.left = -p->pad_w;
-      start.out[0] = out + n * pixels * p->out_c + g * channels;
-      start.weights = p->weights + g * fours * 64 * chunks;
-      start.bias = p->requant + g * fours * 12;
-      start.requant = start.bias + fours * 4;
-      all_pixels(&s, &start, scratch);
+    for (int32_t i = 0; i < p->groups; ++i) {
+      g.out = out + n * pixels * p->out_c + i * channels;
+      g.start.weights = p->weights + i * fours * 64 * chunks;
+      g.start.bias = p->requant + i * fours * 12;
+      g.start.requant = g.start.bias + fours * 4;
+      image_group(&g, in + n * image_bytes + i * depth);
     }
   }
+  if (chunks == 1) td_mve_clamp(out, p->batches * pixels * p->out_c, p->low, p->high);
 }
