@@ -34,6 +34,12 @@ typedef struct {
   int32_t low, high;
   const int8_t *weights;
   const int32_t *bias;
+  /* For pairs alone: how many; and for the next one again, what `first` and `second`, and what
+   * `out` moves by. */
+  int32_t pairs;
+  int32_t all_channels;
+  const int32_t *all_requant;
+  int32_t move, out_move;
 } td_mve_pixels;
 
 typedef char td_mve_pixels_layout[offsetof(td_mve_pixels, low) == 36 ? 1 : -1];
@@ -55,10 +61,10 @@ typedef char td_mve_pixels_layout[offsetof(td_mve_pixels, low) == 36 ? 1 : -1];
   "vmladava.s8 r6, q0, q3\n\t"  \
   "vmladava.s8 lr, q1, q3\n\t"
 
-/* All channels of two pixels. In assembly because it needs every register: the sums are r0, r2, r4,
- * r6 of the first and r8, r10, r12, lr of the second pixel, r1 walks over the weights, r3 over the
- * bias. */
-static inline void td_mve_two_pixels(td_mve_pixels *pixels) {
+/* All channels of pairs of pixels. In assembly because it needs every register: the sums are r0,
+ * r2, r4, r6 of the first and r8, r10, r12, lr of the second pixel, r1 walks over the weights, r3
+ * over the bias. */
+static inline void td_mve_pairs(td_mve_pixels *pixels) {
   register td_mve_pixels *r5 __asm__("r5") = pixels;
   __asm__ volatile(
       "ldrd r0, r2, [r5, #36]\n\t"
@@ -100,6 +106,21 @@ static inline void td_mve_two_pixels(td_mve_pixels *pixels) {
       "vstrbt.32 q1, [r2], #4\n\t"
       "subs r4, r4, #4\n\t"
       "stmia r5, {r0, r2, r4, r6}\n\t"
+      "bgt 1b\n\t"
+      "ldrd r6, r8, [r5, #64]\n\t" /* the next pair; r4 is what was too much of the channels */
+      "adds r4, r4, r8\n\t"
+      "add r7, r7, r6\n\t"
+      "adds r0, r0, r4\n\t"
+      "add r9, r9, r6\n\t"
+      "adds r2, r2, r4\n\t"
+      "str r7, [r5, #16]\n\t"
+      "ldrd r4, r6, [r5, #56]\n\t"
+      "str r9, [r5, #24]\n\t"
+      "stmia r5, {r0, r2, r4, r6}\n\t"
+      "ldrd r1, r3, [r5, #44]\n\t"
+      "ldr r0, [r5, #52]\n\t"
+      "subs r0, r0, #1\n\t"
+      "str r0, [r5, #52]\n\t"
       "bgt 1b\n\t"
       : "+r"(r5)
       :

@@ -23,40 +23,49 @@ typedef struct {
   const int8_t *first;  /* patch of a pixel that waits for another; or NULL */
 } td_group;
 
-/* The next `count` pixels, with patches `step` bytes apart. One may be left waiting. */
-static void run(td_group *g, const int8_t *patch, int32_t step, int32_t count) {
+static void pairs(td_group *g, const int8_t *first, const int8_t *second, int32_t move,
+                  int32_t count) {
   const int32_t out_c = g->p->out_c;
   td_mve_pixels two = g->start;
-  if (two.chunks == 1) {
-    td_mve_run all = {.channels = two.channels,
-                      .count = count,
-                      .first = patch,
-                      .out = g->out,
-                      .weights = two.weights,
-                      .bias = two.bias,
-                      .step = step,
-                      .out_step = out_c,
-                      .offset = two.offset,
-                      .requant = two.requant};
-    td_mve_one_chunk(&all);
-    g->out += count * out_c;
+  two.out[0] = g->out;
+  two.out[1] = g->out + out_c;
+  two.first = first;
+  two.second = second;
+  two.move = move;
+  two.pairs = count;
+  td_mve_pairs(&two);
+  g->out += 2 * count * out_c;
+}
+
+static void one_chunk(td_group *g, const int8_t *patch, int32_t step, int32_t count) {
+  td_mve_run run = {.channels = g->start.channels,
+                    .count = count,
+                    .first = patch,
+                    .out = g->out,
+                    .weights = g->start.weights,
+                    .bias = g->start.bias,
+                    .step = step,
+                    .out_step = g->p->out_c,
+                    .offset = g->start.offset,
+                    .requant = g->start.requant};
+  td_mve_one_chunk(&run);
+  g->out += count * g->p->out_c;
+}
+
+/* The next `count` pixels, with patches `step` bytes apart. One may be left waiting. */
+static void run(td_group *g, const int8_t *patch, int32_t step, int32_t count) {
+  if (g->start.chunks == 1) {
+    one_chunk(g, patch, step, count);
     return;
   }
-  for (; count > 0; --count, patch += step) {
-    if (g->first == NULL) {
-      g->first = patch;
-      continue;
-    }
-    two.channels = g->start.channels;
-    two.requant = g->start.requant;
-    two.out[0] = g->out;
-    two.out[1] = g->out + out_c;
-    two.first = g->first;
-    two.second = patch;
-    td_mve_two_pixels(&two);
-    g->out += 2 * out_c;
+  if (g->first != NULL) {
+    pairs(g, g->first, patch, 0, 1);
     g->first = NULL;
+    patch += step;
+    --count;
   }
+  if (count > 1) pairs(g, patch, patch + step, 2 * step, count / 2);
+  if (count % 2 != 0) g->first = patch + (count - 1) * step;
 }
 
 /* The buffer that no waiting pixel needs. */
@@ -205,7 +214,9 @@ void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void
                           .offset = p->out_zero_point,
                           .chunks = chunks,
                           .low = p->low,
-                          .high = p->high},
+                          .high = p->high,
+                          .all_channels = channels,
+                          .out_move = 2 * p->out_c - channels},
                 .end = in + p->batches * image_bytes,
                 .scratch = scratch,
                 .buffer_bytes = 16 * chunks,
@@ -221,6 +232,7 @@ void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void
       g.start.weights = p->weights + i * fours * 64 * chunks;
       g.start.bias = p->requant + i * fours * 12;
       g.start.requant = g.start.bias + fours * 4;
+      g.start.all_requant = g.start.requant;
       image_group(&g, in + n * image_bytes + i * depth);
     }
   }
