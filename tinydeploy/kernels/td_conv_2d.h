@@ -62,4 +62,10 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
  * them where patch > 16, and strip or out_w is odd. */
 void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
+/* What td_conv_16x8.h computes, where td_16x8.h rounds once: out = clamp(high(sum, multiplier)).
+ * Zero points are 0, low and high int16. weights and requant: likewise, but with 8 products a
+ * vector and no scales. strip and scratch: likewise, with 2 * group_c for group_c, and twice patch
+ * for patch. in, out: 2-byte aligned. */
+void td_s16_conv_2d__mve(const td_conv_2d *p, const int16_t *in, int16_t *out, void *scratch);
+
 #endif

@@ -18,7 +18,8 @@ from .requantization_16x8 import Requantization16x8
 from .trailing import by_steps
 
 CHANNELS = 4  # that are computed side by side
-PRODUCTS = 16  # of one instruction
+PRODUCTS = 16  # bytes of a vector: int8 products of one instruction
+PRODUCTS_16X8 = 8
 _RUN = 16  # pixels of at most PRODUCTS bytes that are read again for each CHANNELS
 _STRIP_BYTES = 1024  # for the columns of a strip, where two pixels do not need more
 TILE_COLUMN_BYTES = 64  # of the tiles of a depthwise convolution
@@ -81,11 +82,11 @@ def rows_by_fours(rows: Array) -> Array:
     return padded.reshape(-1, CHANNELS, 2).transpose(0, 2, 1).reshape(-1, 2 * CHANNELS)
 
 
-def weights(matrix: Array, groups: int = 1) -> Constant:
-    """int8 [groups, ceil(n / 4), chunks, 4, 16] from [groups * n, products]."""
-    behind = -matrix.shape[1] % PRODUCTS
-    padded = np.pad(matrix.astype(np.int8), ((0, 0), (0, behind)))
-    blocks = by_fours(padded, groups).reshape(groups, -1, padded.shape[1] // PRODUCTS, 16, 4)
+def weights(matrix: Array, groups: int = 1, vector: int = PRODUCTS) -> Constant:
+    """int8 [groups, ceil(n / 4), chunks, 4, vector] from [groups * n, products]."""
+    padded = np.pad(matrix.astype(np.int8), ((0, 0), (0, -matrix.shape[1] % vector)))
+    chunks = padded.shape[1] // vector
+    blocks = by_fours(padded, groups).reshape(groups, -1, chunks, vector, CHANNELS)
     return Constant("weights", blocks.transpose(0, 1, 2, 4, 3), align=8)
 
 
@@ -118,7 +119,19 @@ def evens_and_odds(table: Array) -> Array:
 
 def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) -> Constant:
     """int32: for each group, bias [ceil(n / 4), 4], then rows [ceil(n / 4), 2, 4]."""
-    bias, rows = requantization(requant, folded)
+    return _tables(*requantization(requant, folded), groups)
+
+
+def tables_16x8(requant: Requantization16x8, bias: Array | None, groups: int) -> Constant:
+    """int32: for each group, bias [ceil(n / 4), 4], then multipliers [ceil(n / 4), 4].
+
+    A record that shifts left by 1 has no sum but its bias.
+    """
+    start, multipliers, left = requant.records(bias).data.T
+    return _tables(start << left, multipliers[:, np.newaxis], groups)
+
+
+def _tables(bias: Array, rows: Array, groups: int) -> Constant:
     parts: Sequence[Array] = [
         by_fours(bias[:, np.newaxis], groups).reshape(groups, -1),
         by_fours(rows, groups).reshape(groups, -1),
@@ -136,7 +149,7 @@ class Strips:
     """How a convolution goes over the pixels of its output: see td_s8_conv_2d__mve.c.
 
     Attributes:
-        depth: Input channels of a group.
+        depth: Bytes of a group's input channels.
     """
 
     h: Axis
