@@ -41,7 +41,7 @@ def test_kernels_equal_reference(
 
 
 @pytest.mark.toolchain
-@pytest.mark.parametrize("target", (TARGETS[0], TARGETS[1], TARGETS[4]), ids="-".join)
+@pytest.mark.parametrize("target", [TARGETS[0], TARGETS[1], TARGETS[4]], ids="-".join)
 @pytest.mark.parametrize("operator", SMALL)
 def test_kernels_for_size(
     operator: str, target: Target, tmp_path: Path, pytestconfig: pytest.Config

@@ -36,6 +36,7 @@ typedef struct {
   td_small pad_h, pad_w;
   td_size groups;
   td_size row_bytes; /* of weights: kernel_w * group_c, or more with zeros behind them */
+  td_size strip;     /* for mve alone */
   td_small in_zero_point, out_zero_point;
   td_small low, high;
   const int8_t *weights;
@@ -55,8 +56,18 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
  * ceil(patch / 4). scratch: 36 * quads bytes. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
-/* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned. requant: for each group
- * bias and rows as in td_mve.h. scratch: twice patch rounded up to 16, and 16. */
+/* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned, products in the order of
+ * kernel_w, kernel_h, channel. requant: for each group bias and rows as in td_mve.h.
+ * strip: 0 where each patch is a run of bytes of an image, and then scratch: twice patch rounded up
+ * to 16. Else how many pixels of a row are gathered at once, 1 where dilation_w > 1; scratch: a
+ * buffer of (strip - 1) * stride_w * kernel_h * group_c bytes and patch rounded up to 16; two of
+ * them where patch > 16, and strip or out_w is odd. */
 void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
+
+/* What td_conv_16x8.h computes, where td_16x8.h rounds once: out = clamp(high(sum, multiplier)).
+ * Zero points are 0, low and high int16. weights and requant: likewise, but with 8 products a
+ * vector and no scales. strip and scratch: likewise, with 2 * group_c for group_c, and twice patch
+ * for patch. in, out: 2-byte aligned. */
+void td_s16_conv_2d__mve(const td_conv_2d *p, const int16_t *in, int16_t *out, void *scratch);
 
 #endif

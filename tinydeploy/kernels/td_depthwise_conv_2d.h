@@ -63,7 +63,7 @@ void td_s8_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int8_t *i
 
 /* A kernel of 3 x 3 without dilation, both strides 1 or both 2, in_c is out_c.
  * weights: [out_c, 4, 4] of column and row, the first of each all zeros; then 8 zeros. requant:
- * [out_c, 3] of folded and a multiplier and scale of td_mve.h. scratch: 64 bytes for each of
+ * [out_c, 3] of folded and a scale and multiplier of td_mve.h. scratch: 64 bytes for each of
  * stride_w * (out_w rounded up to 2 with a stride of 1, to 4 with 2) + 2 columns. */
 void td_s8_depthwise_conv_2d_3x3__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch);

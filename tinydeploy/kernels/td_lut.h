@@ -16,6 +16,7 @@ typedef struct {
 
 /* out[i] = table[in[i]] */
 void td_s8_lut__scalar(const td_lut *p, const void *in, void *out, void *scratch);
+void td_s8_lut__mve(const td_lut *p, const void *in, void *out, void *scratch);
 
 /* -128 <= low <= high <= 127. */
 typedef struct {
@@ -27,6 +28,7 @@ typedef struct {
 /* out[i] = min(max(in[i], low), high), bytes read as int8 */
 void td_s8_clamp__scalar(const td_limits *p, const void *in, void *out, void *scratch);
 void td_s8_clamp__dsp(const td_limits *p, const void *in, void *out, void *scratch);
+void td_s8_clamp__mve(const td_limits *p, const void *in, void *out, void *scratch);
 
 typedef struct {
   uint32_t count;
@@ -34,5 +36,6 @@ typedef struct {
 
 /* out[i] = in[i] ^ 0x80: from uint8 to int8, or back */
 void td_s8_flip__scalar(const td_flip *p, const void *in, void *out, void *scratch);
+void td_s8_flip__mve(const td_flip *p, const void *in, void *out, void *scratch);
 
 #endif

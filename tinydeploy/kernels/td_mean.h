@@ -45,6 +45,8 @@ typedef struct {
 void td_s8_mean__scalar(const td_mean *p, const int8_t *in, int8_t *out, void *scratch);
 void td_s16_mean__scalar(const td_mean *p, const int16_t *in, int16_t *out, void *scratch);
 void td_s8_mean_pixels__dsp(const td_mean_pixels *p, const int8_t *in, int8_t *out, void *scratch);
+/* shift < 0 */
+void td_s8_mean_pixels__mve(const td_mean_pixels *p, const int8_t *in, int8_t *out, void *scratch);
 
 static inline void td_mean_all(const td_mean *p, const td_element *in, td_element *out,
                                int32_t *sums) {

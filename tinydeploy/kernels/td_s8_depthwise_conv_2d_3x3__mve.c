@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "td_depthwise_conv_2d.h"
-#include "td_fixedpoint.h"
+#include "td_mve.h"
 
 /* Four lines of the input stand side by side, for 16 channels: [column, channel, line] of bytes. A
  * channel of four columns is then four words, which one gathering load brings, and 3 x 3 weights
@@ -18,19 +18,20 @@ enum {
 
 /* A block of channels on its way through tiles of four outputs. */
 typedef struct {
-  uint32_t columns[4]; /* addresses of the first load's words, ADVANCE + 4 before them */
-  int32_t outputs[4];  /* offsets of a tile's outputs */
-  int32_t tiles;       /* whole ones */
-  uint32_t tail;       /* predicate of one that is not, 0 if there is none */
-  int8_t *out;         /* first tile */
-  int32_t step;        /* bytes to the next tile's output */
+  int32_t back, out_back; /* from behind the last tile of a channel to the next channel's first */
+  const int8_t *end;      /* of the block's weights */
+  int32_t tiles;          /* whole ones */
+  uint32_t lanes;         /* predicate of them; of one that is not in the upper half, or 0 there */
+  int8_t *out;            /* first tile */
+  int32_t step;           /* bytes to the next tile's output */
   int32_t offset;
   const int32_t *requant;
-  const int8_t *weights, *end;
-  uint32_t whole; /* predicate of whole tiles */
+  const int8_t *weights;
+  uint32_t columns[4]; /* addresses of the first load's words, ADVANCE before them */
+  int32_t outputs[4];  /* offsets of a tile's outputs */
 } td_tiles;
 
-typedef char td_tiles_layout[offsetof(td_tiles, whole) == 64 ? 1 : -1];
+typedef char td_tiles_layout[offsetof(td_tiles, columns) == 40 ? 1 : -1];
 
 /* One load, four sums. */
 #define TILE_WEIGHTS_1       \
@@ -67,27 +68,19 @@ static inline int32_t column_count(const td_depthwise_conv_2d *p) {
   return p->stride_w * ((p->out_w + wide - 1) / wide * wide) + 2;
 }
 
-/* All channels of a block. r1 and r3 are a channel's bias and multiplier, q6 its scale. */
+/* All channels of a block. r1, r2 and r3 are a channel's bias, scale and multiplier. */
 #define TILES(weights, sums)                                                                  \
   __asm__ volatile(                                                                           \
-      "ldr r5, [r10, #48]\n\t"                                                                \
-      "ldrd r9, r8, [r10, #52]\n\t"                                                           \
-      "ldr r11, [r10, #44]\n\t"                                                               \
-      "vldrw.u32 q7, [r10, #16]\n"                                                            \
+      "ldrd r7, r11, [r10, #20]\n\t"                                                          \
+      "ldrd r5, r9, [r10, #28]\n\t"                                                           \
+      "ldr r8, [r10, #36]\n\t"                                                                \
+      "vldrw.u32 q4, [r10, #40]\n\t"                                                          \
+      "vldrw.u32 q7, [r10, #56]\n"                                                            \
       "1:\n\t"                                                                                \
-      "vldrw.u32 q4, [r10]\n\t"                                                               \
-      "movs r0, #4\n\t"                                                                       \
-      "vadd.i32 q4, q4, r0\n\t"                                                               \
-      "vstrw.32 q4, [r10]\n\t"                                                                \
-      "ldrd r1, r3, [r9], #8\n\t"                                                             \
-      "ldr r2, [r9], #4\n\t"                                                                  \
+      "ldmia r9!, {r1, r2, r3}\n\t"                                                           \
       "vdup.32 q6, r2\n\t" weights                                                            \
-      "ldr r7, [r10, #40]\n\t"                                                                \
-      "adds r0, r7, #1\n\t"                                                                   \
-      "str r0, [r10, #40]\n\t"                                                                \
-      "ldrd r0, r12, [r10, #32]\n\t"                                                          \
-      "ldr r2, [r10, #64]\n\t"                                                                \
-      "vmsr p0, r2\n\t"                                                                       \
+      "ldrd r0, r12, [r10, #12]\n\t"                                                          \
+      "vmsr p0, r12\n\t"                                                                      \
       "wls lr, r0, 3f\n"                                                                      \
       "2:\n\t" sums                                                                           \
       "vmov q5[2], q5[0], r0, r4\n\t"                                                         \
@@ -102,15 +95,16 @@ static inline int32_t column_count(const td_depthwise_conv_2d *p) {
       "add r7, r7, r11\n\t"                                                                   \
       "le lr, 2b\n"                                                                           \
       "3:\n\t"                                                                                \
-      "cmp r12, #0\n\t"                                                                       \
+      "lsrs r12, r12, #16\n\t"                                                                \
       "beq 4f\n\t"                                                                            \
       "vmsr p0, r12\n\t"                                                                      \
-      "mov r12, #0\n\t"                                                                       \
       "mov lr, #1\n\t"                                                                        \
       "b 2b\n"                                                                                \
       "4:\n\t"                                                                                \
-      "ldr r0, [r10, #60]\n\t"                                                                \
-      "cmp r8, r0\n\t"                                                                        \
+      "ldmia r10, {r0, r2, r4}\n\t"                                                           \
+      "vadd.i32 q4, q4, r0\n\t"                                                               \
+      "add r7, r7, r2\n\t"                                                                    \
+      "cmp r8, r4\n\t"                                                                        \
       "bne 1b\n\t"                                                                            \
       : "+r"(r10)                                                                             \
       :                                                                                       \
@@ -127,10 +121,16 @@ static void run_tiles_2(td_tiles *tiles) {
   TILES(TILE_WEIGHTS_2, TILE_SUMS_2);
 }
 
-/* Puts `count` columns of four lines side by side. step: bytes from a column to the next, or 0. */
-static void interleave(const int8_t *const *line, const int32_t *step, int32_t channels,
-                       int32_t count, int8_t *columns) {
-  const int8_t *a = line[0], *b = line[1], *c = line[2], *d = line[3];
+/* Four lines of the input, for a block of channels. */
+typedef struct {
+  const int8_t *first[4]; /* column of each */
+  int32_t step[4];        /* bytes from a column to the next; 0 for a line outside the image */
+} td_lines;
+
+/* Puts `count` columns of four lines side by side. */
+static void interleave(const td_lines *lines, int32_t channels, int32_t count, int8_t *columns) {
+  const int8_t *a = lines->first[0], *b = lines->first[1];
+  const int8_t *c = lines->first[2], *d = lines->first[3];
   __asm__ volatile(
       "vctp.8 %[channels]\n\t"
       "wls lr, %[count], 2f\n"
@@ -151,59 +151,68 @@ static void interleave(const int8_t *const *line, const int32_t *step, int32_t c
       "le lr, 1b\n"
       "2:\n\t"
       : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [to] "+r"(columns)
-      : [sa] "r"(step[0]), [sb] "r"(step[1]), [sc] "r"(step[2]), [sd] "r"(step[3]),
-        [channels] "r"(channels), [count] "r"(count)
-      : "lr", "q0", "q1", "q2", "q3", "memory");
+      : [sa] "r"(lines->step[0]), [sb] "r"(lines->step[1]), [sc] "r"(lines->step[2]),
+        [sd] "r"(lines->step[3]), [channels] "r"(channels), [count] "r"(count)
+      : "lr", "q0", "q1", "q2", "q3", "cc", "memory");
 }
 
-/* The outputs of line y and, with a stride of 1, of the next; for one block of channels from `c`.
- */
-static void block(const td_depthwise_conv_2d *p, const int8_t *image, int32_t y, int32_t c,
-                  int8_t *columns, td_tiles *tiles) {
-  const int32_t channels = p->in_c - c < BLOCK ? p->in_c - c : BLOCK;
-  const int32_t count = column_count(p) - p->pad_w;
+/* The outputs of line y and, with a stride of 1, of the next. */
+static void all_blocks(const td_depthwise_conv_2d *p, const int8_t *image, int32_t y,
+                       td_tiles *tiles) {
+  const int32_t before = column_count(p) - p->pad_w;
+  const int32_t count = p->in_w < before ? p->in_w : before;
+  int8_t *const columns = (int8_t *)tiles->columns[0] + ADVANCE;
   int8_t outside[BLOCK];
-  const int8_t *line[4];
-  int32_t step[4];
+  td_lines lines;
   vst1q_s8(outside, vdupq_n_s8((int8_t)p->in_zero_point));
   for (int32_t i = 0; i < 4; ++i) {
     const int32_t v = y * p->stride_h - p->pad_h + i;
     const int32_t inside = v >= 0 && v < p->in_h;
-    line[i] = inside ? image + v * p->in_w * p->in_c + c : outside;
-    step[i] = inside ? p->in_c : 0;
-    tiles->columns[i] = (uint32_t)columns + (uint32_t)(COLUMN * i - ADVANCE - 4);
+    lines.first[i] = inside ? image + v * p->in_w * p->in_c : outside;
+    lines.step[i] = inside ? p->in_c : 0;
   }
-  interleave(line, step, channels, p->in_w < count ? p->in_w : count, columns + COLUMN * p->pad_w);
-  tiles->out += c;
-  tiles->requant = p->requant + 3 * c;
-  tiles->weights = p->weights + 16 * c;
-  tiles->end = tiles->weights + 16 * channels;
-  if (p->stride_w == 1) {
-    run_tiles_1(tiles);
-  } else {
-    run_tiles_2(tiles);
+  tiles->requant = p->requant;
+  tiles->weights = p->weights;
+  for (int32_t left = p->in_c; left > 0; left -= BLOCK) {
+    interleave(&lines, left, count, columns + COLUMN * p->pad_w);
+    tiles->end = tiles->weights + 16 * (left < BLOCK ? left : BLOCK);
+    if (p->stride_w == 1) {
+      run_tiles_1(tiles);
+    } else {
+      run_tiles_2(tiles);
+    }
+    for (int32_t i = 0; i < 4; ++i) lines.first[i] += lines.step[i] != 0 ? BLOCK : 0;
+    tiles->out += BLOCK;
+    tiles->requant += 3 * BLOCK;
+    tiles->weights += 16 * BLOCK;
   }
 }
 
 void td_s8_depthwise_conv_2d_3x3__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch) {
-  const int32_t wide = 4 / tile_lines(p), left = p->out_w % wide, row = p->out_w * p->out_c;
-  td_tiles all = {.tiles = p->out_w / wide, .step = wide * p->out_c, .offset = p->out_zero_point};
+  const int32_t lines = tile_lines(p), wide = 4 / lines, left = p->out_w % wide;
+  const int32_t row = p->out_w * p->out_c, loads = p->stride_w == 1 ? 1 : 4;
+  const int32_t tiles = (p->out_w + wide - 1) / wide;
+  const uint32_t tail = left == 0 ? 0 : wide == 2 ? 0x0f0f : (1u << 4 * left) - 1;
+  td_tiles all = {.tiles = p->out_w / wide,
+                  .step = wide * p->out_c,
+                  .back = 4 - tiles * loads * ADVANCE,
+                  .out_back = 1 - tiles * wide * p->out_c,
+                  .offset = p->out_zero_point};
   int8_t *const start = out;
-  for (int32_t i = 0; i < 4; ++i) all.outputs[i] = i / wide * row + i % wide * p->out_c;
+  for (int32_t i = 0; i < 4; ++i) {
+    all.columns[i] = (uint32_t)scratch + (uint32_t)(COLUMN * i - ADVANCE);
+    all.outputs[i] = i / wide * row + i % wide * p->out_c;
+  }
   memset(scratch, p->in_zero_point, (uint32_t)(COLUMN * column_count(p)));
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * p->in_c) {
-    for (int32_t y = 0; y < p->out_h; y += tile_lines(p)) {
-      const uint32_t tail = left == 0 ? 0 : wide == 2 ? 0x0f0f : (1u << 4 * left) - 1;
-      all.whole = y + tile_lines(p) > p->out_h ? 0x00ff : 0xffff;
-      all.tail = tail & all.whole;
-      for (int32_t c = 0; c < p->in_c; c += BLOCK) {
-        td_tiles tiles = all;
-        tiles.out = out;
-        block(p, in, y, c, scratch, &tiles);
-      }
-      out += row * (y + tile_lines(p) > p->out_h ? 1 : tile_lines(p));
+    for (int32_t y = 0; y < p->out_h; y += lines) {
+      const uint32_t whole = y + lines > p->out_h ? 0x00ff : 0xffff;
+      all.lanes = whole | (tail & whole) << 16;
+      all.out = out;
+      all_blocks(p, in, y, &all);
+      out += row * (y + lines > p->out_h ? 1 : lines);
     }
   }
-  td_clamp(start, p->batches * p->out_h * row, p->low, p->high);
+  td_mve_clamp(start, p->batches * p->out_h * row, p->low, p->high);
 }

@@ -1,18 +1,4 @@
-#include "td_fixedpoint.h"
 #include "td_softmax.h"
-
-/* 1 / (1 + x), 0 <= x < 1, Q0.31 to Q0.31, by Newton and Raphson's division. The estimate y of
- * 2 / (1 + x) starts as 48/17 - 32/17 * (1 + x) / 2, in Q2.29. */
-static int32_t one_over_one_plus(uint32_t x) {
-  const int32_t half = (int32_t)((x + 0x80000000u) >> 1);
-  int32_t y = 1515870810 + td_multiply_high(-1010580540, half);
-  for (int i = 0; i < 3; ++i) {
-    const int32_t error = (1 << 29) - td_multiply_high(half, y);
-    y += td_multiply_high(error, y) * 4;
-  }
-  /* Read as Q1.30 it is 1 / (1 + x); only 1 itself is too large for Q0.31. */
-  return y >= 1 << 30 ? INT32_MAX : y * 2;
-}
 
 static inline int32_t largest(const int8_t *row, uint32_t depth) {
   int32_t max = row[0];
@@ -36,7 +22,7 @@ void td_s8_softmax__scalar(const td_softmax *p, const int8_t *in, int8_t *out, v
     }
     /* sum = 2^(31 - zeros - 19) * (1 + x): the maximum alone is 1, so zeros <= 12 */
     const uint32_t zeros = (uint32_t)__builtin_clz(sum);
-    const int32_t reciprocal = one_over_one_plus((sum << zeros) - 0x80000000u);
+    const int32_t reciprocal = td_one_over_one_plus((sum << zeros) - 0x80000000u);
     const uint32_t shift = 35 - zeros;
     for (uint32_t i = 0; i < depth; ++i) {
       const int32_t distance = max - in[i];

@@ -25,5 +25,7 @@ typedef struct {
 } td_transpose;
 
 void td_s8_transpose__scalar(const td_transpose *p, const void *in, void *out, void *scratch);
+/* row is 1, and 0 <= 7 * step <= 65535. */
+void td_s8_transpose_bytes__mve(const td_transpose *p, const void *in, void *out, void *scratch);
 
 #endif

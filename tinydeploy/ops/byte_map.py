@@ -65,10 +65,10 @@ class ByteMap:
         if self.is_identity:
             return None
         fields: dict[str, FieldValue]
-        if kernel is LUT:
+        if kernel in LUTS:
             table = Constant("table", self.table.view(np.int8), align=1)
             struct, fields = "td_lut", {"table": table, "count": self.elements}
-        elif kernel is FLIP:
+        elif kernel in FLIPS:
             struct, fields = "td_flip", {"count": self.elements}
         else:
             low, high = self.limits
@@ -80,12 +80,27 @@ def _is_clamp(params: object) -> bool:
     return isinstance(params, ByteMap) and params.is_clamp
 
 
-FLIP = Kernel("td_s8_flip__scalar", Isa.SCALAR, lambda p: isinstance(p, ByteMap) and p.is_flip)
+def _is_flip(params: object) -> bool:
+    return isinstance(params, ByteMap) and params.is_flip
+
+
+def _is_any(params: object) -> bool:
+    return isinstance(params, ByteMap)
+
+
+FLIPS = (
+    Kernel("td_s8_flip__mve", Isa.MVE, _is_flip),
+    Kernel("td_s8_flip__scalar", Isa.SCALAR, _is_flip),
+)
 CLAMPS = (
+    Kernel("td_s8_clamp__mve", Isa.MVE, _is_clamp),
     Kernel("td_s8_clamp__dsp", Isa.DSP, _is_clamp),
     Kernel("td_s8_clamp__scalar", Isa.SCALAR, _is_clamp),
 )
-LUT = Kernel("td_s8_lut__scalar", Isa.SCALAR, lambda p: isinstance(p, ByteMap))
+LUTS = (
+    Kernel("td_s8_lut__mve", Isa.MVE, _is_any),
+    Kernel("td_s8_lut__scalar", Isa.SCALAR, _is_any),
+)
 
 
 def tabulate(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graph import Array, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from . import helium
 from .convolution import ceil_to
 from .requantization_16x8 import Requantization16x8
 
@@ -31,13 +32,18 @@ def is_narrow(params: Any) -> bool:
     return isinstance(requant, Requantization16x8) and requant.is_narrow
 
 
+def _rounds_once(params: Any) -> bool:
+    return is_narrow(params) and params.requant.wide
+
+
+CONV_MVE = Kernel("td_s16_conv_2d__mve", Isa.MVE, _rounds_once)
 CONV_DSP = Kernel("td_s16_conv_2d__dsp", Isa.DSP, is_narrow)
 CONV = Kernel("td_s16_conv_2d__scalar", Isa.SCALAR, is_narrow)
 CONV_WIDE = Kernel(
     "td_s16_conv_2d_wide__scalar", Isa.SCALAR, lambda p: is_16x8(p) and p.requant.wide
 )
 DEPTHWISE = Kernel("td_s16_depthwise_conv_2d__scalar", Isa.SCALAR, is_narrow)
-CONVOLUTIONS = (CONV_DSP, CONV, CONV_WIDE)
+CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV, CONV_WIDE)
 
 
 def lower(
@@ -71,20 +77,43 @@ def lower(
         "low": requant.low,
         "high": requant.high,
         "weights": _pack(layer, kernel, weights),
-        "requant": requant.wide_records(bias) if kernel is CONV_WIDE else requant.records(bias),
+        "requant": _tables(layer, kernel, bias),
     }
+    struct = "td_conv_16x8"
+    if kernel is CONV_MVE:
+        struct = "td_conv_2d"
+        fields["row_bytes"] = w.kernel * (layer.in_c // layer.groups)
+        fields["strip"] = _strips(layer).pixels
     return KernelCall(
         layer=node.index,
         op=node.op,
         kernel=kernel,
-        struct="td_conv_16x8",
-        header="td_conv_16x8.h",
+        struct=struct,
+        header=f"{struct}.h",
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
-        scratch_bytes=0 if kernel is DEPTHWISE else 2 * _packed(layer, kernel),
+        scratch_bytes=_scratch_bytes(layer, kernel),
         macs=layer.macs,
     )
+
+
+def _strips(layer: Params) -> helium.Strips:
+    return helium.Strips(layer.h, layer.w, 2 * (layer.in_c // layer.groups), layer.groups)
+
+
+def _scratch_bytes(layer: Params, kernel: Kernel) -> int:
+    if kernel is CONV_MVE:
+        return _strips(layer).scratch_bytes
+    return 0 if kernel is DEPTHWISE else 2 * _packed(layer, kernel)
+
+
+def _tables(layer: Params, kernel: Kernel, bias: Array | None) -> Constant:
+    requant = layer.requant
+    assert isinstance(requant, Requantization16x8)
+    if kernel is CONV_MVE:
+        return helium.tables_16x8(requant, bias, layer.groups)
+    return requant.wide_records(bias) if kernel is CONV_WIDE else requant.records(bias)
 
 
 def _packed(layer: Params, kernel: Kernel) -> int:
@@ -95,6 +124,10 @@ def _pack(layer: Params, kernel: Kernel, weights: Array) -> Constant:
     """The layouts that td_conv_16x8.h asks for."""
     if kernel is DEPTHWISE:
         return Constant("weights", weights.T, align=1)
+    if kernel is CONV_MVE:
+        taps = weights.reshape(layer.out_c, layer.h.kernel, layer.w.kernel, -1)
+        by_columns = taps.transpose(0, 2, 1, 3).reshape(layer.out_c, -1)
+        return helium.weights(by_columns, layer.groups, helium.PRODUCTS_16X8)
     filters, packed = layer.out_c // layer.groups, _packed(layer, kernel)
     padded = np.zeros((layer.groups, ceil_to(filters, 4), packed), np.int8)
     padded[:, :filters, : layer.patch] = weights.reshape(layer.groups, filters, layer.patch)

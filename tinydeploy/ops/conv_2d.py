@@ -147,7 +147,8 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     rows = np.pad(by_rows, ((0, 0), (0, 0), (0, behind))).reshape(params.out_c, -1)
     patch = rows.shape[1]
     if kernel.isa is Isa.MVE:
-        return helium.weights(rows, params.groups)
+        by_columns = weights.transpose(0, 2, 1, 3).reshape(params.out_c, -1)
+        return helium.weights(by_columns, params.groups)
     if kernel.isa is Isa.DSP:
         return pair_weights(np.pad(rows, ((0, 0), (0, -patch % 4))), params.groups)
     filters = params.out_c // params.groups
@@ -157,10 +158,14 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     return Constant("weights", fours.transpose(0, 2, 1, 3), align=4)
 
 
+def _strips(params: Params) -> helium.Strips:
+    return helium.Strips(params.h, params.w, params.in_c // params.groups, params.groups)
+
+
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     patch = params.h.kernel * _row_bytes(params, kernel)
     if kernel.isa is Isa.MVE:
-        return 2 * helium.padded_bytes(patch) + helium.PRODUCTS
+        return _strips(params).scratch_bytes
     padded = ceil_to(patch, 4)
     return 4 * padded + 2 * patch if kernel.isa is Isa.SCALAR else 9 * padded
 
@@ -180,10 +185,12 @@ def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
     p = params
     if p.groups != 1 or p.batches != 1:
         return ()
-    mve = kernel.isa is Isa.MVE
-    steps = by_steps(p.h.out * p.w.out, 4 if kernel.isa is Isa.DSP else 2, again=not mve)
-    # With Helium, pixels that lie in one row are read where they are, for every four channels.
-    copies = not mve or p.h.kernel > 1
+    if kernel.isa is Isa.MVE:
+        strips = _strips(p)
+        steps, copies = strips.steps, strips.pixels > 0
+    else:
+        step = 4 if kernel.isa is Isa.DSP else 2
+        steps, copies = by_steps(p.h.out * p.w.out, step, again=True), True
     return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=copies)),)
 
 
@@ -217,6 +224,7 @@ def call(
         "pad_w": p.w.pad,
         "groups": p.groups,
         "row_bytes": _row_bytes(p, kernel),
+        "strip": _strips(p).pixels if kernel.isa is Isa.MVE else 0,
         "in_zero_point": requant.in_zero_point,
         "out_zero_point": requant.out_zero_point,
         "low": requant.low,

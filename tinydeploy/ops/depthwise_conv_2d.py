@@ -185,8 +185,9 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
 def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) -> Constant:
     if kernel.isa is Isa.MVE:
         bias, rows = helium.requantization(requant, folded)
-        table = np.column_stack([bias, rows])
-        return Constant("requant", helium.evens_and_odds(table) if kernel is MVE else table)
+        if kernel is MVE_3X3:
+            return Constant("requant", np.column_stack([bias, rows[:, ::-1]]))
+        return Constant("requant", helium.evens_and_odds(np.column_stack([bias, rows])))
     return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
 
 

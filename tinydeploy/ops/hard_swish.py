@@ -11,7 +11,7 @@ from . import byte_map
 from .base import OperatorView
 
 NAME = "HARD_SWISH"
-KERNELS = (byte_map.LUT,)
+KERNELS = byte_map.LUTS
 reference = byte_map.reference
 lower = byte_map.lower
 

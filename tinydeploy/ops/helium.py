@@ -6,17 +6,22 @@ The layouts and the arithmetic are those of kernels/td_mve.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Array
 from ..plan.plan import Constant
-from .convolution import Requantization, ceil_to
+from .convolution import Axis, Requantization, ceil_to
 from .requantization_16x8 import Requantization16x8
+from .trailing import by_steps
 
 CHANNELS = 4  # that are computed side by side
-PRODUCTS = 16  # of one instruction
+PRODUCTS = 16  # bytes of a vector: int8 products of one instruction
+PRODUCTS_16X8 = 8
+_RUN = 16  # pixels of at most PRODUCTS bytes that are read again for each CHANNELS
+_STRIP_BYTES = 1024  # for the columns of a strip, where two pixels do not need more
 TILE_COLUMN_BYTES = 64  # of the tiles of a depthwise convolution
 
 
@@ -77,11 +82,11 @@ def rows_by_fours(rows: Array) -> Array:
     return padded.reshape(-1, CHANNELS, 2).transpose(0, 2, 1).reshape(-1, 2 * CHANNELS)
 
 
-def weights(matrix: Array, groups: int = 1) -> Constant:
-    """int8 [groups, ceil(n / 4), chunks, 4, 16] from [groups * n, products]."""
-    behind = -matrix.shape[1] % PRODUCTS
-    padded = np.pad(matrix.astype(np.int8), ((0, 0), (0, behind)))
-    blocks = by_fours(padded, groups).reshape(groups, -1, padded.shape[1] // PRODUCTS, 16, 4)
+def weights(matrix: Array, groups: int = 1, vector: int = PRODUCTS) -> Constant:
+    """int8 [groups, ceil(n / 4), chunks, 4, vector] from [groups * n, products]."""
+    padded = np.pad(matrix.astype(np.int8), ((0, 0), (0, -matrix.shape[1] % vector)))
+    chunks = padded.shape[1] // vector
+    blocks = by_fours(padded, groups).reshape(groups, -1, chunks, vector, CHANNELS)
     return Constant("weights", blocks.transpose(0, 1, 2, 4, 3), align=8)
 
 
@@ -114,7 +119,19 @@ def evens_and_odds(table: Array) -> Array:
 
 def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) -> Constant:
     """int32: for each group, bias [ceil(n / 4), 4], then rows [ceil(n / 4), 2, 4]."""
-    bias, rows = requantization(requant, folded)
+    return _tables(*requantization(requant, folded), groups)
+
+
+def tables_16x8(requant: Requantization16x8, bias: Array | None, groups: int) -> Constant:
+    """int32: for each group, bias [ceil(n / 4), 4], then multipliers [ceil(n / 4), 4].
+
+    A record that shifts left by 1 has no sum but its bias.
+    """
+    start, multipliers, left = requant.records(bias).data.T
+    return _tables(start << left, multipliers[:, np.newaxis], groups)
+
+
+def _tables(bias: Array, rows: Array, groups: int) -> Constant:
     parts: Sequence[Array] = [
         by_fours(bias[:, np.newaxis], groups).reshape(groups, -1),
         by_fours(rows, groups).reshape(groups, -1),
@@ -125,3 +142,57 @@ def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) 
 def padded_bytes(products: int) -> int:
     """Of a pixel's products, as whole vectors."""
     return ceil_to(products, PRODUCTS)
+
+
+@dataclass(frozen=True)
+class Strips:
+    """How a convolution goes over the pixels of its output: see td_s8_conv_2d__mve.c.
+
+    Attributes:
+        depth: Bytes of a group's input channels.
+    """
+
+    h: Axis
+    w: Axis
+    depth: int
+    groups: int
+
+    @property
+    def pixels(self) -> int:
+        """Of a row, whose input is gathered at once; 0 where it is read where it lies."""
+        h, w = self.h, self.w
+        whole = w.kernel == 1 or self.groups == w.dilation == 1
+        if h.kernel == 1 and whole and not any((*h.padded, *w.padded)):
+            return 0
+        if w.dilation > 1:
+            return 1
+        columns = _STRIP_BYTES // (h.kernel * self.depth)
+        most = (columns - w.kernel) // w.stride + 1
+        return w.out if most >= w.out else min(max(most // 2 * 2, 2), w.out)
+
+    @property
+    def scratch_bytes(self) -> int:
+        column = self.h.kernel * self.depth
+        patch = padded_bytes(self.w.kernel * column)
+        if self.pixels == 0:
+            return 2 * patch
+        waits = patch > PRODUCTS and (self.pixels % 2 or self.w.out % 2)
+        return ((self.pixels - 1) * self.w.stride * column + patch) * (2 if waits else 1)
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """[steps, 2] of the first pixel that is computed before others are read, and of the next
+        step's first."""
+        h, w, strip, row = self.h, self.w, self.pixels, self.w.out
+        if strip == 0 and w.kernel * self.depth > PRODUCTS:
+            return by_steps(h.out * row, 2, again=False)
+        if strip == 0:
+            strip = _RUN
+            if w.kernel == w.stride == h.stride == 1:
+                row *= h.out
+        first = np.arange(0, row, strip)
+        pairs = np.stack([first, np.minimum(first + strip, row)], axis=1)
+        steps: NDArray[np.int64] = np.concatenate(
+            [pairs + start for start in range(0, h.out * w.out, row)]
+        )
+        return steps

@@ -10,7 +10,7 @@ from . import byte_map, fixedpoint_functions, int16_map
 from .base import OperatorView
 
 NAME = "LOGISTIC"
-KERNELS = (byte_map.LUT, int16_map.LOGISTIC)
+KERNELS = (*byte_map.LUTS, int16_map.LOGISTIC)
 reference = byte_map.reference
 lower = byte_map.lower
 

@@ -33,12 +33,14 @@ NAME = "MEAN"
 # Sums of int8 over this many elements still fit into 16 bits.
 _PIXELS = 256
 
+
+def _over_pixels(params: Params) -> bool:
+    return params.dtype is DType.INT8 and params.pixels is not None
+
+
 KERNELS = (
-    Kernel(
-        "td_s8_mean_pixels__dsp",
-        Isa.DSP,
-        lambda p: p.dtype is DType.INT8 and p.pixels is not None,
-    ),
+    Kernel("td_s8_mean_pixels__mve", Isa.MVE, lambda p: _over_pixels(p) and p.shift < 0),
+    Kernel("td_s8_mean_pixels__dsp", Isa.DSP, _over_pixels),
     Kernel("td_s8_mean__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT8),
     Kernel("td_s16_mean__scalar", Isa.SCALAR, lambda p: p.dtype is DType.INT16),
 )
@@ -161,7 +163,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:  # noqa: ARG0
         "zero_point": p.zero_point,
     }
     fields: dict[str, FieldValue]
-    if kernel.isa is Isa.DSP:
+    if kernel.isa is not Isa.SCALAR:
         assert p.pixels is not None
         struct, fields, scratch = "td_mean_pixels", dict(vars(p.pixels)), 0
     else:

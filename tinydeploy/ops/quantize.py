@@ -60,8 +60,8 @@ def _from_float(name: str, dtype: DType) -> Kernel:
 KERNELS = (
     _from_float("td_f32_quantize__scalar", DType.INT8),
     _from_float("td_f32_s16_quantize__scalar", DType.INT16),
-    byte_map.FLIP,
-    byte_map.LUT,
+    *byte_map.FLIPS,
+    *byte_map.LUTS,
     int16_map.RESCALE,
     int16_map.TO_INT8,
     int16_map.FROM_INT8,

@@ -11,7 +11,7 @@ from .base import OperatorView
 from .checks import same_type, stored_range
 
 NAME = "RELU"
-KERNELS = (*byte_map.CLAMPS, byte_map.LUT, int16_map.CLAMP, int16_map.RESCALE)
+KERNELS = (*byte_map.CLAMPS, *byte_map.LUTS, int16_map.CLAMP, int16_map.RESCALE)
 reference = byte_map.reference
 lower = byte_map.lower
 

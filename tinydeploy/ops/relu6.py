@@ -15,7 +15,7 @@ from .base import OperatorView
 from .checks import same_type, stored_range
 
 NAME = "RELU6"
-KERNELS = (*byte_map.CLAMPS, byte_map.LUT, int16_map.CLAMP)
+KERNELS = (*byte_map.CLAMPS, *byte_map.LUTS, int16_map.CLAMP)
 reference = byte_map.reference
 lower = byte_map.lower
 

@@ -25,6 +25,7 @@ from .base import OperatorView
 
 NAME = "SOFTMAX"
 KERNELS = (
+    Kernel("td_s8_softmax__mve", Isa.MVE, lambda p: isinstance(p, Params)),
     Kernel("td_s8_softmax__scalar", Isa.SCALAR, lambda p: isinstance(p, Params)),
     softmax_16.KERNEL,
 )

@@ -11,7 +11,7 @@ from . import byte_map, fixedpoint_functions, int16_map
 from .base import OperatorView
 
 NAME = "TANH"
-KERNELS = (byte_map.LUT, int16_map.TANH)
+KERNELS = (*byte_map.LUTS, int16_map.TANH)
 reference = byte_map.reference
 lower = byte_map.lower
 

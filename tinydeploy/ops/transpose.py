@@ -19,7 +19,10 @@ from .checks import expect_shape, integers, runtime_input, same_type
 from .loops import Loop
 
 NAME = "TRANSPOSE"
-KERNELS = (Kernel("td_s8_transpose__scalar", Isa.SCALAR),)
+KERNELS = (
+    Kernel("td_s8_transpose_bytes__mve", Isa.MVE, lambda p: p.is_of_near_bytes),
+    Kernel("td_s8_transpose__scalar", Isa.SCALAR),
+)
 
 # As many dimensions as TFLite Micro transposes.
 _LARGEST_RANK = 5
@@ -40,6 +43,11 @@ class Params:
     row: int
     line: Loop
     around: tuple[Loop, ...]
+
+    @property
+    def is_of_near_bytes(self) -> bool:
+        """Whether it moves bytes, eight of which are not farther apart than 16 bits can say."""
+        return self.row == 1 and 0 <= 7 * self.line.steps[0] < 1 << 16
 
 
 def parse(view: OperatorView) -> Params:
