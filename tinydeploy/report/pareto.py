@@ -22,7 +22,7 @@ _LOOKS = {
     "other": ("#8c959f", 4.0),
 }
 _GAP, _ABOVE, _BELOW = 28.0, 64.0, 28.0
-_LABEL_CHARS = 40
+_LABEL_CHARS = 30
 _TITLES = (("flash", "flash_bytes"), ("RAM", "ram_bytes"), ("instructions", "instructions"))
 
 
@@ -182,6 +182,9 @@ def write_png(search: Search, path: Path) -> None:
         _scatter(axes, search, [p for p in shown if getattr(p, attribute) is not None], attribute)
         axes.set_xlabel(name if name == "instructions" else f"{name}, KiB")
         axes.set_ylabel(search.metric)
+        axes.locator_params(axis="x", nbins=5)
+        if name == "instructions":
+            axes.xaxis.set_major_formatter(lambda value, position: f"{value:,.0f}")
         if search.share:
             axes.yaxis.set_major_formatter(lambda value, position: f"{value:.1%}")
         axes.grid(alpha=0.3)
@@ -208,12 +211,16 @@ def _scatter(axes: Any, search: Search, shown: Sequence[Any], attribute: str) ->
             color=colour,
             zorder=5 if look == "chosen" else 3,
         )
-        if look == "chosen":
-            axes.annotate(
-                printable(point.name, _LABEL_CHARS).replace("$", r"\$"),
-                (getattr(point, attribute) / by, point.quality),
-                textcoords="offset points",
-                xytext=(8, -12),
-                color=colour,
-            )
+    values = [getattr(p, attribute) / by for p in shown]
+    for point in (p for p in shown if p.number == search.chosen):
+        value = getattr(point, attribute) / by
+        left = value <= (min(values) + max(values)) / 2  # where there is room for its name
+        axes.annotate(
+            printable(point.name, _LABEL_CHARS).replace("$", r"\$"),
+            (value, point.quality),
+            textcoords="offset points",
+            xytext=(8 if left else -8, -12),
+            ha="left" if left else "right",
+            color=_LOOKS["chosen"][0],
+        )
     axes.axhline(search.limit, color=_LOOKS["base"][0], linestyle="--", linewidth=1)
