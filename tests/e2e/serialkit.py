@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
+import serial
+from serial.rfc2217 import PortManager
+
 from tests.e2e.wirekit import Faulty
 from tinydeploy import process
 from tinydeploy.boards import Board
@@ -63,6 +66,53 @@ def on_socket(board: Board, elf: Path) -> Iterator[Machine]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield Machine(f"socket://127.0.0.1:{number}", qemu)
+
+
+@contextmanager
+def on_rfc2217(port: str) -> Iterator[str]:
+    """A port of this machine as a terminal server (RFC 2217) offers it; its URL."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, _Terminal(port, timeout=0.01) as device:
+                connection.settimeout(0.01)
+                manager = PortManager(device, _Answers(connection))
+                while not stop.is_set():
+                    with suppress(TimeoutError):
+                        if not (data := connection.recv(4096)):
+                            break
+                        device.write(b"".join(manager.filter(data)))
+                    if data := device.read(device.in_waiting):
+                        connection.sendall(b"".join(manager.escape(data)))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"rfc2217://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join(5)
+
+
+class _Terminal(serial.Serial):
+    """A pseudo-terminal, which has no modem lines."""
+
+    cts = dsr = ri = cd = False
+
+    def _update_dtr_state(self) -> None:
+        pass
+
+    def _update_rts_state(self) -> None:
+        pass
+
+
+class _Answers:
+    """Where the terminal server's own words go."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.write = connection.sendall
 
 
 def _terminal(qemu: Popen[bytes]) -> str:

@@ -46,6 +46,7 @@ def verify(built: pipeline.Built, port: str, *more: str) -> dict[str, Any]:
     out = built.prepared.request.folder
     argv = ["verify", str(MODEL), "--board", BOARD, "--out", str(out), "--on", "serial"]
     result = CliRunner().invoke(main, [*argv, "--port", port, "--json", *more])
+    assert result.stdout, result.stderr
     content: dict[str, Any] = json.loads(result.stdout)
     assert result.exit_code == (0 if content["outcome"] == "verified" else 1), result.stderr
     return content
@@ -66,6 +67,13 @@ def test_a_whole_verify_at_a_terminal(built: pipeline.Built, machine: serialkit.
 def test_a_whole_verify_at_a_socket(built: pipeline.Built):
     with serialkit.on_socket(built.firmware.board, built.firmware.elf) as qemu:
         report = verify(built, qemu.port, "--inputs", "random:2")
+    assert report["outcome"] == "verified"
+
+
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # pyserial's
+def test_a_whole_verify_at_a_terminal_server(built: pipeline.Built, machine: serialkit.Machine):
+    with wirekit.limit(120), serialkit.on_rfc2217(machine.port) as url:
+        report = verify(built, url, "--inputs", "random:2")
     assert report["outcome"] == "verified"
 
 

@@ -181,10 +181,12 @@ def _shown(port: ListPortInfo) -> str:
 
 
 def _open(name: str, baud: int) -> serial.SerialBase:
+    # pyserial knows no time limit for writing to a terminal server.
+    write_s = None if name.startswith("rfc2217:") else _WRITE_S
     try:
         # Two programs at one port would each get some of the bytes.
         return serial.serial_for_url(
-            name, baud, timeout=_TICK_S, write_timeout=_WRITE_S, exclusive=True
+            name, baud, timeout=_TICK_S, write_timeout=write_s, exclusive=True
         )
     except ValueError as error:
         raise InputError(
