@@ -125,7 +125,14 @@ def test_compare_shows_both_engines(root: Path, model: Path) -> None:
     argv += ["--out", str(model.parent / "c"), "--inputs", "random:2"]
     shown = CliRunner().invoke(main, [*argv, "--layers"])
     assert shown.exit_code == 0, shown.output
-    for word in ("aot", "tflm", "instructions an inference", "flash bytes", "outputs equal"):
+    for word in (
+        "aot",
+        "tflm",
+        "instructions an inference",
+        "cycles, estimated",
+        "flash bytes",
+        "outputs equal",
+    ):
         assert word in shown.output
     told = json.loads(CliRunner().invoke(main, [*argv, "--json"]).output)
     assert [r["engine"] for r in told["reports"]] == ["aot", "tflm"]
