@@ -68,18 +68,20 @@ TOOLS: Mapping[str, Callable[[], bool]] = {
     "torch": lambda: _wheel("torch") and _wheel("litert_torch"),
     "tinydeploy": lambda: (Path(sys.executable).parent / "tinydeploy").exists(),
     "tflm": lambda: Path(os.environ.get("TFLM_ROOT") or "/nowhere").is_dir(),
+    "cmake": lambda: _program("cmake"),
     "models": lambda: (MODELS / "golden.json").is_file(),
 }
 
 _IN_NO_REGISTRY = ("models", "tflm", "renode")
-_LARGE = ("tensorflow", "onnx", "torch")
+_LARGE = ("tensorflow", "onnx", "torch", "cmake")
 
 
 def required() -> frozenset[str]:
     """The tools that must not be missing: the comma list TINYDEPLOY_REQUIRE.
 
     "all" is everything that a registry has; "models", "tflm" and "renode" it has not, and what
-    takes 2 GB is only required by its own name: "all,tensorflow", "onnx", "torch".
+    takes 2 GB is only required by its own name: "all,tensorflow", "onnx", "torch",
+    "cmake".
 
     Raises:
         pytest.UsageError: It names something that is not a tool, which would require nothing.

@@ -60,7 +60,10 @@ class BuildRequest:
     @property
     def folder(self) -> Path:
         """The out folder, absolute, without symbolic links."""
-        return Path(os.path.realpath(self.out or default_out(self.model, self.board)))
+        usual = default_out(self.model, self.board)
+        if self.app:
+            usual = usual.with_name(f"{usual.name}-app")
+        return Path(os.path.realpath(self.out or usual))
 
 
 def default_out(model: Path, board: str) -> Path:

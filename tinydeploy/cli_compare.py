@@ -18,6 +18,8 @@ _FILE = click.Path(path_type=Path)
 @click.option("--inputs", default="random:8", show_default=True, metavar="SPEC",
               help="random:N, or a .npy or .npz file.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Layer by layer, too.")
+@click.option("--cycles/--no-cycles", default=True,
+              help="Estimate cycles, as profile does.")  # fmt: skip
 @click.option("--out", type=_FILE, metavar="DIR", help="Default: build/MODEL-BOARD.")
 @click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro, for engine tflm.")
 @click.option("--arena", type=click.IntRange(1), metavar="BYTES",
@@ -33,6 +35,7 @@ def compare(
     runner: str | None,
     inputs: str,
     layers: bool,
+    cycles: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -54,6 +57,7 @@ def compare(
             inputs=inputs,
             runner=runner,
             layers=layers,
+            cycles=cycles,
             on_line=status.line,
             progress=status.count,
         )

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import pipeline
+from . import pipeline, profiling
 from .build import BuildRequest
 from .engines import ENGINES
-from .errors import InputError
+from .errors import InputError, RequestError
 from .graph import Array
 from .inputs import read_inputs
 from .oracle import open_oracle
 from .report import report as r
 from .report.report import Report
 from .steps import REPORT
+from .timing.tables import TIMINGS
+
+if TYPE_CHECKING:
+    from .boards import Board
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def compare(
     inputs: str,
     runner: str | None = None,
     layers: bool = False,
+    cycles: bool = True,
     on_line: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Comparison:
@@ -67,6 +72,7 @@ def compare(
         inputs: See `inputs.read_inputs()`; the same for all.
         runner: A key of RUNNERS; None for the board's preferred one.
         layers: Compare and time every layer too.
+        cycles: Estimate what an inference takes, where an emulator models the board.
         on_line, progress: Told the steps of SCons, and how many inputs of how many are done.
 
     Raises:
@@ -92,6 +98,9 @@ def compare(
         report, outputs = pipeline.prove(
             built, samples, runner=runner, layers=layers, oracle=oracle, progress=progress
         )
+        if cycles and runner != "serial" and _can_estimate(one.board):
+            timing = profiling.profile(built, oracle=oracle, progress=progress).timing
+            report = replace(report, timing=timing)
         r.write(report, one.request.folder / REPORT)
         reports.append(report)
         answers.append(outputs)
@@ -100,3 +109,11 @@ def compare(
         for rows in zip(*answers, strict=True)
     )
     return Comparison(tuple(reports), len(samples), same)
+
+
+def _can_estimate(board: Board) -> bool:
+    try:
+        profiling.check(board)
+    except RequestError:
+        return False
+    return board.core.name in TIMINGS

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from tests.support import require
+from tests.support import REPOSITORY, require
 from tests.tflm import fake
-from tinydeploy import boards, firmware, pipeline
+from tinydeploy import boards, firmware, pipeline, process
 from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.device import DeviceError
@@ -123,7 +125,14 @@ def test_compare_shows_both_engines(root: Path, model: Path) -> None:
     argv += ["--out", str(model.parent / "c"), "--inputs", "random:2"]
     shown = CliRunner().invoke(main, [*argv, "--layers"])
     assert shown.exit_code == 0, shown.output
-    for word in ("aot", "tflm", "instructions an inference", "flash bytes", "outputs equal"):
+    for word in (
+        "aot",
+        "tflm",
+        "instructions an inference",
+        "cycles, estimated",
+        "flash bytes",
+        "outputs equal",
+    ):
         assert word in shown.output
     told = json.loads(CliRunner().invoke(main, [*argv, "--json"]).output)
     assert [r["engine"] for r in told["reports"]] == ["aot", "tflm"]
@@ -152,3 +161,20 @@ def test_a_new_app_runs_on_either_engine(root: Path, model: Path, tmp_path: Path
         with pipeline.find_runner(None, built.prepared.board).open(built.firmware) as transport:
             told = transport.read(5.0)
         assert told.startswith(b"output 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 in ")
+
+
+def test_a_new_app_proves_and_tests_itself(root: Path, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    argv = ["new", "app", str(folder), "--board", BOARD, "--model", str(model)]
+    argv += ["--engine", "tflm", "--tflm-root", str(root)]
+    assert CliRunner().invoke(main, argv).exit_code == 0
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    for command in (["SCons", "-Q", "build", "size", "verify"], ["pytest", "-q"]):
+        done = process.run([sys.executable, "-m", *command], timeout_s=120, cwd=folder, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if command[0] == "SCons":
+            assert "bit-exact" in done.stdout
+            assert (folder / "build" / "app" / "firmware.elf").is_file()
+            assert (folder / "build" / "verify" / "report.json").is_file()
+        else:
+            assert "2 passed" in done.stdout

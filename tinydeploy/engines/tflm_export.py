@@ -43,8 +43,8 @@ class Export:
 
     @property
     def name(self) -> str:
-        """An identifier made of the model's name."""
-        return names.identifier(self.graph.name)
+        """An identifier made of the model's name, never one that CMake has a use for ("test")."""
+        return f"td_{names.identifier(self.graph.name)}"
 
 
 def export(request: BuildRequest, format: str) -> tuple[Path, ...]:

@@ -86,6 +86,7 @@ def _memory(name: str) -> Figure:
 
 _FIGURES: dict[str, Figure] = {
     "{counter} an inference": lambda report: report.instructions.inference,
+    "cycles, estimated": lambda report: report.timing.cycles if report.timing else None,
     "{counter} to start": lambda report: report.instructions.init,
     "RAM bytes": _memory("ram_bytes"),
     "  arena": _memory("arena_bytes"),
