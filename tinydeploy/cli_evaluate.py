@@ -83,7 +83,7 @@ def _evaluate(
     from .quantize import data as loading
     from .quantize import evaluate as evaluation
 
-    names = _labels(labels)
+    names = label_names(labels)
     dataset = loading.load(
         data,
         transform=transform,
@@ -102,7 +102,12 @@ def _evaluate(
     return evaluation.evaluate(request, progress, on_line)
 
 
-def _labels(given: str | None) -> tuple[str, ...]:
+def label_names(given: str | None) -> tuple[str, ...]:
+    """The classes' names of --labels: "a,b,c", or a file with one a line.
+
+    Raises:
+        InputError: The file is no text.
+    """
     from .errors import InputError
 
     if not given:
