@@ -21,7 +21,7 @@ _TASKS = ("classification", "regression", "anomaly")
               help="A .npz, .npy or .csv file, a folder of images or wav files (a folder a class), "
                    "or file.py:function.")  # fmt: skip
 @click.option("--on", default="oracle", show_default=True, metavar="WHERE",
-              help="oracle (what a device computes), litert, unicorn, qemu, host or "
+              help="oracle (what a device computes), litert, unicorn, qemu, renode, host or "
                    "serial.")  # fmt: skip
 @click.option("--port", metavar="PORT", help="With --on serial: auto (default), /dev/ttyACM0, "
               "COM3, socket://HOST:PORT, rfc2217://HOST:PORT.")  # fmt: skip
