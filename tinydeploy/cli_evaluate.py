@@ -21,7 +21,7 @@ _TASKS = ("classification", "regression", "anomaly")
               help="A .npz, .npy or .csv file, a folder of images or wav files (a folder a class), "
                    "or file.py:function.")  # fmt: skip
 @click.option("--on", default="oracle", show_default=True, metavar="WHERE",
-              help="oracle (what a device computes), litert, unicorn, qemu, host or "
+              help="oracle (what a device computes), litert, unicorn, qemu, renode, host or "
                    "serial.")  # fmt: skip
 @click.option("--port", metavar="PORT", help="With --on serial: auto (default), /dev/ttyACM0, "
               "COM3, socket://HOST:PORT, rfc2217://HOST:PORT.")  # fmt: skip
@@ -83,7 +83,7 @@ def _evaluate(
     from .quantize import data as loading
     from .quantize import evaluate as evaluation
 
-    names = _labels(labels)
+    names = label_names(labels)
     dataset = loading.load(
         data,
         transform=transform,
@@ -102,7 +102,12 @@ def _evaluate(
     return evaluation.evaluate(request, progress, on_line)
 
 
-def _labels(given: str | None) -> tuple[str, ...]:
+def label_names(given: str | None) -> tuple[str, ...]:
+    """The classes' names of --labels: "a,b,c", or a file with one a line.
+
+    Raises:
+        InputError: The file is no text.
+    """
     from .errors import InputError
 
     if not given:

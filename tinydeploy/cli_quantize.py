@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_evaluate import label_names
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "override": (),
     "custom_objects": None,
     "input_shape": None,
+    "labels": None,
 }
 
 
@@ -79,6 +81,9 @@ _DEFAULTS: Mapping[str, Any] = {
 @click.option("--custom-objects", metavar="FILE.py:FUNCTION", help="A Keras model's own classes.")
 @click.option("--input-shape", metavar="[NAME=]1,3,32,32",
               help="Of ONNX and PyTorch models that leave it open.")  # fmt: skip
+@click.option("--labels", metavar="NAMES",
+              help="Names of the classes, a,b,c or a file with one a line; kept in the "
+                   "file.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def quantize(model: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     """Quantise MODEL for a microcontroller: a float .tflite, a Keras or an ONNX model, a PyTorch
@@ -143,6 +148,7 @@ def request_from(model: Path, out: Path, options: Mapping[str, Any]) -> Quantize
         samples=None if samples is None else int(samples),
         custom_objects=given["custom_objects"],
         input_shape=given["input_shape"],
+        labels=label_names(given["labels"]),
     )
 
 

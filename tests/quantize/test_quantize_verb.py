@@ -85,10 +85,23 @@ def test_options_reach_the_file(tmp_path: Path) -> None:
     assert (logits.scale, logits.zero_point) == (0.0625, 0)
 
 
+def test_names_of_classes_travel_in_the_file(tmp_path: Path) -> None:
+    require("ptq", "oracle")
+    out = tmp_path / "out.tflite"
+    names = ",".join(f"digit {i}" for i in range(10))
+    done = quantize("--data", DATA, "--samples", "40", "--labels", names, out=out)
+    assert done.exit_code == 0, done.output
+    assert json.loads(read_metadata(out.read_bytes())["labels"])[7] == "digit 7"
+    shown = CliRunner().invoke(main, ["evaluate", str(out), "--eval", EVAL, "--samples", "30"])
+    assert shown.exit_code == 0, shown.output
+    assert "digit 7" in shown.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "int8 needs samples"),
+        (["--data", DATA, "--labels", "a,b"], "there are 2 labels (a, b)"),
         (["--data", "nothing.npz"], "there is no nothing.npz"),
         (["--data", DATA, "--calibration", "best"], "'best' is no calibration method"),
         (["--data", DATA, "--range", "image"], "is not PATTERN=MIN,MAX"),

@@ -6,6 +6,7 @@ file, a folder of images or wav files, or a Python function.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -170,6 +171,14 @@ def batches(dataset: Dataset, size: int) -> Iterator[list[Sample]]:
         yield batch
 
 
+def _shape_hint(value: Array, shape: tuple[int, ...]) -> str:
+    if core(np.moveaxis(value, 0, -1).shape) == core(shape):
+        return "--transform channels-last"
+    if value.size == math.prod(shape):
+        return f"--transform reshape={'x'.join(map(str, shape[1:]))}"
+    return "samples are given without the batch dimension; see --transform"
+
+
 def arranger(
     dataset: Dataset, names: Sequence[str], shapes: Sequence[tuple[int, ...]]
 ) -> Callable[[Sample], tuple[Array, ...]]:
@@ -194,9 +203,7 @@ def arranger(
                 raise InputError(
                     f"a sample of {dataset.names[place]!r:.60} is {list(value.shape)}, "
                     f"the model's input {name!r:.60} is {list(shape)}",
-                    "--transform channels-last"
-                    if core(np.moveaxis(value, 0, -1).shape) == core(shape)
-                    else "samples are given without the batch dimension; see --transform",
+                    _shape_hint(value, shape),
                 )
             arranged.append(value.reshape(shape))
         return tuple(arranged)

@@ -6,9 +6,10 @@ device could: float models.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, TinydeployError
 from ..graph import Array
 from ..report.evaluation import DeviceRun, Evaluation, ModelResult, Task
 from ..report.report import Tool
 from . import histograms, on_device, scoring
 from .data import Dataset, Sample, arranger, core, subset
 from .examine import Examination, fit_of_range
+from .finish import read_metadata
 from .metrics import CONFIDENCE
 from .subject import Subject, open_subject
 
@@ -100,7 +102,8 @@ def evaluate(
                                warnings=run.warnings()))  # fmt: skip
     labels: tuple[str, ...] = ()
     if task == "classification":
-        labels = class_names(request.labels or data.label_names, answers[0].classes)
+        given = request.labels or data.label_names or _stored_names(subjects)
+        labels = class_names(given, answers[0].classes)
         results = [
             _with_classes(r, a, labels, request) for r, a in zip(results, answers, strict=True)
         ]
@@ -207,6 +210,17 @@ class _Run:
         """The input as real numbers, for what reconstructs it."""
         port = self._subject.inputs[0]
         return port.real(stored) if given.dtype == port.dtype else given.astype(np.float64)
+
+
+def _stored_names(subjects: Sequence[Subject]) -> tuple[str, ...]:
+    """The classes' names in the metadata of the first model that has them."""
+    for subject in subjects:
+        # Without LiteRT nothing reads metadata; what is no model of ours has none.
+        with suppress(ValueError, TinydeployError):
+            found = json.loads(read_metadata(subject.content).get("labels", "[]"))
+            if found and isinstance(found, list):
+                return tuple(str(name) for name in found)
+    return ()
 
 
 def class_names(given: tuple[str, ...], classes: int) -> tuple[str, ...]:

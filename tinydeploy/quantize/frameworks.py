@@ -21,7 +21,7 @@ def module(name: str, extra: str = TRAIN) -> Any:
         extra: What to type where it is missing.
 
     Raises:
-        RequestError: It is not installed, or cannot be imported.
+        RequestError: It is not installed, cannot be imported, or memory ran out.
     """
     # Its kernels differ from one processor to the next, ours to reproduce do not.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -35,6 +35,8 @@ def module(name: str, extra: str = TRAIN) -> Any:
         raise RequestError(f"{package} is not installed", extra) from error
     except ImportError as error:
         raise RequestError(f"{name} cannot be imported: {error}", extra) from error
+    except (MemoryError, SystemError) as error:  # what a library says that could not be mapped
+        raise RequestError(f"memory ran out while {name} was loaded") from error
 
 
 _PACKAGES = {

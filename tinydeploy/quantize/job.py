@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ class QuantizeRequest:
         samples: Calibrate on at most this many, spread over the data.
         custom_objects: For Keras models, "file.py:function".
         input_shape: For ONNX and PyTorch models, see `imports.parse_shapes()`.
+        labels: The classes' names, for the file's metadata; () for those that the data tell.
     """
 
     model: Path
@@ -65,6 +67,7 @@ class QuantizeRequest:
     samples: int | None = None
     custom_objects: str | None = None
     input_shape: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,9 @@ def run(
     source = imported.content
     model = prepare(source, request.model.name)
     layer_schemes(model, request.scheme, request.overrides)
+    _check_labels(request, model)
     dataset = _calibration_data(request)
-    judged = load(request.evaluation, transform=request.transform) if request.evaluation else None
+    judged = _loaded(request, request.evaluation) if request.evaluation else None
     measure = None
     if (compared := judged or dataset) is not None:
         measure = yardstick(model, subset(compared, MOST_COMPARED))
@@ -190,8 +194,23 @@ def _calibration_data(request: QuantizeRequest) -> Dataset | None:
                 "--data FILE.npz with some hundred inputs as the model takes them",
             )
         return None
-    dataset = load(request.data, transform=request.transform)
+    dataset = _loaded(request, request.data)
     return dataset if request.samples is None else subset(dataset, request.samples)
+
+
+def _loaded(request: QuantizeRequest, spec: str) -> Dataset:
+    return load(spec, transform=request.transform, label_names=request.labels)
+
+
+def _check_labels(request: QuantizeRequest, model: FloatModel) -> None:
+    classes = math.prod(model.tensors[model.outputs[0]].shape)
+    classes = max(classes, 2)  # one output is a class or not
+    if request.labels and len(request.labels) != classes:
+        raise InputError(
+            f"there are {len(request.labels)} labels ({', '.join(request.labels)[:80]}), "
+            f"{model.label} has {classes} classes",
+            "--labels NAME,NAME,… in the order of the model's outputs",
+        )
 
 
 def _quantised(
@@ -271,12 +290,13 @@ def _metadata(
         "pins": [dataclasses.asdict(p) for p in request.pins],
         **({"repairs": list(request.repairs)} if request.repairs else {}),
     }
+    names = request.labels or (data.label_names if data else ())
     described = {
         "recipe": json.dumps(recipe, sort_keys=True),
         "source_sha256": hashlib.sha256(source).hexdigest(),
         "data_sha256": _hash(request.data),
         "normalization": request.transform,
-        "labels": json.dumps(list(data.label_names)) if data and data.label_names else "",
+        "labels": json.dumps(list(names)) if names else "",
         "tools": f"tinydeploy {__version__}, "
         f"ai-edge-quantizer {importlib.metadata.version('ai-edge-quantizer')}",
     }
