@@ -21,6 +21,9 @@ FAILURE_VARIABLE = "TINYDEPLOY_FAILURES"
 
 _TIMEOUT_S = 3600.0
 
+# Each a folder of firmware_templates.
+FIRMWARES = ("verify", "mlperf")
+
 
 @dataclass(frozen=True)
 class BuildRequest:
@@ -29,6 +32,7 @@ class BuildRequest:
     Attributes:
         model: The `.tflite` file.
         board: A board's name; "host" is this machine.
+        firmware: What answers at the console, a key of FIRMWARES.
         engine, toolchain, optimize: Keys of ENGINES, of TOOLCHAINS (or "auto"), "speed" or "size".
         out: The folder that everything is written to; None is `default_out()`.
         board_folders: Folders of the user's own boards.
@@ -44,6 +48,7 @@ class BuildRequest:
 
     model: Path
     board: str
+    firmware: str = "verify"
     engine: str = "aot"
     toolchain: str = "auto"
     optimize: str = "speed"
@@ -58,23 +63,30 @@ class BuildRequest:
     app: Path | None = None
 
     @property
+    def answers_verify(self) -> bool:
+        """Whether its firmware is the one that tinydeploy talks to."""
+        return self.app is None and self.firmware == FIRMWARES[0]
+
+    @property
     def folder(self) -> Path:
         """The out folder, absolute, without symbolic links."""
-        usual = default_out(self.model, self.board)
+        usual = default_out(self.model, self.board, self.firmware)
         if self.app:
             usual = usual.with_name(f"{usual.name}-app")
         return Path(os.path.realpath(self.out or usual))
 
 
-def default_out(model: Path, board: str) -> Path:
-    """build/<model's stem>-<board>, in the working directory."""
-    return Path("build") / f"{model.stem}-{board}"
+def default_out(model: Path, board: str, firmware: str = FIRMWARES[0]) -> Path:
+    """build/<model's stem>-<board>, in the working directory; other firmware has its own."""
+    kind = "" if firmware == FIRMWARES[0] else f"-{firmware}"
+    return Path("build") / f"{model.stem}-{board}{kind}"
 
 
 # The names of a request's parts on SCons's command line.
 OPTIONS = {
     "model": "the .tflite file",
     "board": "a board's name (tinydeploy boards lists them); host is this machine",
+    "firmware": "verify, which tinydeploy talks to, or mlperf, which MLPerf Tiny's runner does",
     "engine": "aot or tflm",
     "toolchain": "auto, arm-gnu, zig or host",
     "opt": "speed or size",
@@ -101,6 +113,7 @@ def options(request: BuildRequest) -> dict[str, str]:
     texts = {
         "model": str(request.model),
         "board": request.board,
+        "firmware": request.firmware,
         "engine": request.engine,
         "toolchain": request.toolchain,
         "opt": request.optimize,
@@ -136,6 +149,7 @@ def request_from(options: Mapping[str, str]) -> BuildRequest:
     return BuildRequest(
         model=Path(given["model"]),
         board=given["board"],
+        firmware=_one_of(given, "firmware", FIRMWARES),
         engine=given.get("engine", BuildRequest.engine),
         toolchain=given.get("toolchain", BuildRequest.toolchain),
         optimize=_one_of(given, "opt", ("speed", "size")),

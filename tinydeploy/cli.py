@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__, settings
+from .build import FIRMWARES
 from .cli_check import check
 from .cli_compare import compare
 from .cli_compress import compress
@@ -113,6 +114,13 @@ _build_options = _options(
     _json,
 )
 
+_firmware = _options(
+    click.option("--firmware", type=click.Choice(FIRMWARES), default=FIRMWARES[0],
+                 help="Who talks to it: tinydeploy (default), or MLPerf Tiny's runner."),
+    click.option("--app", type=_FILE, metavar="DIR", help="Your program's sources, in place of "
+                 "the firmware that answers verify."),
+)  # fmt: skip
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tinydeploy")
@@ -133,8 +141,7 @@ main.add_command(sensitivity)
 
 @main.command()
 @_build_options
-@click.option("--app", type=_FILE, metavar="DIR", help="Your program's sources, in place of the "
-              "firmware that answers verify.")  # fmt: skip
+@_firmware
 def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
     """Compile MODEL into a firmware for a board.
 
@@ -149,7 +156,10 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
     publish(built.report)
     if not as_json:
         _show_build(built)
-        _next(request, f"tinydeploy verify {request.model} --board {request.board}")
+        verb, what = "verify", request.model
+        if not request.answers_verify:
+            verb, what = "flash", Path(os.path.relpath(built.firmware.elf))
+        _next(request, f"tinydeploy {verb} {what} --board {request.board}")
 
 
 @main.command()
@@ -220,6 +230,7 @@ def verify(
 
 @main.command()
 @_build_options
+@_firmware
 @click.option("--tool", metavar="NAME", help="Default: the first of the board's.")
 @click.option("--probe", default="", metavar="ID",
               help="Which of several: a probe's serial number, a port, a drive.")  # fmt: skip
@@ -244,9 +255,9 @@ def flash(
     request = _request(model, **options)
     board = boards.load(request.board, request.board_folders)
     is_elf = flashing.is_elf(model)
-    if and_verify and (is_elf or dry_run):
-        other = f"{model}, which is an ELF" if is_elf else "--dry-run"
-        raise InputError(f"--and-verify cannot be with {other}", "give the model, a .tflite file")
+    if and_verify and (is_elf or dry_run or not request.answers_verify):
+        what = "an ELF" if is_elf else "--dry-run" if dry_run else "firmware of another kind"
+        raise InputError(f"--and-verify cannot be with {what}", "it is for a model, a .tflite file")
     publish = _publish(request, junit, html, as_json and and_verify)
     with _progress(as_json) as status:
         built = None if is_elf else pipeline.build(request, publish, status.line)
@@ -269,7 +280,7 @@ def flash(
             raise pipeline.differs(report)
     elif as_json:
         click.echo(job.to_json())
-    elif built:
+    elif built and request.answers_verify:
         click.echo(f"next: tinydeploy verify {model} --board {board.name} --on serial")
 
 
@@ -446,6 +457,7 @@ def _request(
     tflm_root: Path | None = None,
     arena: int | None = None,
     app: Path | None = None,
+    firmware: str = FIRMWARES[0],
 ) -> BuildRequest:
     """What to build: options first, then tinydeploy.toml, then defaults."""
     from .build import BuildRequest
@@ -454,12 +466,15 @@ def _request(
     name = board or found.board
     if name is None:
         raise InputError("no board was named", f"tinydeploy build {model} --board nucleo_l4r5zi")
+    if app and firmware != FIRMWARES[0]:
+        raise InputError(f"--app has no place for --firmware {firmware}", "leave one out")
     optimize = opt or found.opt or "speed"
     if optimize not in ("speed", "size"):
         raise InputError(f"--opt is {optimize!r}", "--opt speed | --opt size")
     return BuildRequest(
         model=model,
         board=name,
+        firmware=firmware,
         engine=engine or found.engine or "aot",
         toolchain=toolchain or found.toolchain or "auto",
         optimize=optimize,

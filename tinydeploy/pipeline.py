@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from . import app, boards, fit, summary, verify
 from .build import BuildRequest
 from .build import build as run_scons
+from .emit import mlperf
 from .emit.board import board_files
 from .emit.module import CModule
 from .engines import ENGINES, Arena, Context
@@ -33,8 +34,6 @@ from .wire import Client
 
 if TYPE_CHECKING:
     from .runners.base import Runner
-
-VERIFY_FIRMWARE = "firmware_templates/verify"
 
 _PORT_S = 10.0  # a board that has been written comes back at its USB port
 
@@ -90,12 +89,20 @@ def prepare(request: BuildRequest) -> Prepared:
     emission = ENGINES[request.engine].emit(graph, target, Context(request, board, content))
     files = {**emission.files, **board_files(board)}
     if request.app is None:
-        files |= {path.name: path.read_text("utf-8") for path in data(VERIFY_FIRMWARE).iterdir()}
+        files |= _firmware_files(request.firmware, graph)
         module = CModule(files, library=emission.library)
     else:
         files |= app.files(request.app)
         module = CModule(files, include_dirs=(".", app.FOLDER), library=emission.library)
     return Prepared(request, graph, content, board, emission.plan, module, emission.arena)
+
+
+def _firmware_files(name: str, graph: Graph) -> dict[str, str]:
+    """What stands between a board's console and the model."""
+    files = {
+        path.name: path.read_text("utf-8") for path in data(f"firmware_templates/{name}").iterdir()
+    }
+    return files | {"td_mlperf.h": mlperf.header(graph)} if name == "mlperf" else files
 
 
 def plan_build(request: BuildRequest) -> CModule:
@@ -168,6 +175,11 @@ def prove(
     """
     started = time.monotonic()
     prepared = built.prepared
+    if not prepared.request.answers_verify:
+        raise InputError(
+            f"{built.firmware.elf.name} is not for verify: it answers somebody else",
+            "leave out --firmware and --app",
+        )
     chosen = find_runner(runner, prepared.board)
     judge = oracle or open_oracle(prepared.graph, prepared.content)
     macs = sum(call.macs for call in prepared.plan.calls)

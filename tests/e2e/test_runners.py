@@ -17,7 +17,7 @@ from tests.support import REPOSITORY, require
 from tinydeploy import boards, wire
 from tinydeploy.errors import RequestError
 from tinydeploy.firmware import Firmware
-from tinydeploy.runners import RUNNERS, native
+from tinydeploy.runners import RUNNERS, native, unicorn
 from tinydeploy.runners.unicorn import UnicornTransport
 
 pytestmark = pytest.mark.toolchain
@@ -102,6 +102,23 @@ def test_python_counts_what_native_code_counts(firmware: Firmware):
     assert profiles[0] == profiles[1]
     total = sum(instructions * times for _, _, instructions, times in profiles[0])
     assert total == counts[0][1]
+
+
+@pytest.mark.parametrize("firmware", ["nucleo_l4r5zi"], indirect=True)
+@pytest.mark.parametrize("load", [native.load, native.python_callbacks])
+def test_where_it_is_stopped_changes_nothing(firmware: Firmware, monkeypatch, load):
+    """A slice ends anywhere: nothing is counted twice."""
+    runs = []
+    for slice_instructions in (20_000_000, 9973):
+        monkeypatch.setattr(unicorn, "_SLICE_INSTRUCTIONS", slice_instructions)
+        with UnicornTransport(firmware, load()) as transport:
+            client = wire.Client(transport, firmware)
+            sample = wirekit.inputs()
+            result = client.infer(sample)
+            assert result.outputs == wirekit.expected(*sample)
+            assert client.retries == 0
+            runs.append(result.count)
+    assert runs[0] == runs[1]
 
 
 @pytest.mark.parametrize("firmware", ["nucleo_l4r5zi"], indirect=True)

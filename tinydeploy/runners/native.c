@@ -14,7 +14,7 @@ enum {
   CACHE_LINES = 512
 };
 enum { XPSR_IT = 0x0600fc00 };
-enum { STOP_SLICE = 1, STOP_IDLE = 2, STOP_OUTPUT = 4, STOP_RESET = 8, STOP_STUCK = 16 };
+enum { STOP_SLICE = 1, STOP_IDLE = 2, STOP_RESET = 8, STOP_STUCK = 16 };
 enum { IDLE_POLLS = 8, STUCK_BLOCKS = 1 << 20 };
 
 typedef struct {
@@ -148,6 +148,10 @@ EXPORT void td_on_flash_read(void *uc, int kind, uint64_t address, int bytes, in
 
 EXPORT void td_on_block(void *uc, uint64_t address, uint32_t bytes, void *user) {
   td_machine *m = user;
+  if (m->instructions >= m->stop_at) {
+    stop(uc, m, STOP_SLICE);
+    return; /* the block has not run; it comes here again */
+  }
   td_block *block = find_block(uc, m, (uint32_t)address, bytes);
   if (m->last != NULL && m->last->address + m->last->bytes != (uint32_t)address) {
     m->last->jumps++;
@@ -161,9 +165,6 @@ EXPORT void td_on_block(void *uc, uint64_t address, uint32_t bytes, void *user) 
     m->instructions += block->instructions;
   } else {
     m->instructions += count_instructions(uc, m, address, bytes);
-  }
-  if (m->instructions >= m->stop_at) {
-    stop(uc, m, STOP_SLICE);
   }
   m->repeated = bytes <= 4 && m->last_block == address ? m->repeated + 1 : 0;
   m->last_block = (uint32_t)address;
@@ -196,11 +197,12 @@ static uint8_t receive(td_machine *m) {
   return byte;
 }
 
-static void send(void *uc, td_machine *m, uint8_t byte) {
+/* Never stops at once: a store that is stopped at is carried out again, and would send twice. */
+static void send(td_machine *m, uint8_t byte) {
   m->idle_polls = 0;
   m->tx[m->tx_count++ % TX_BYTES] = byte;
   if (m->tx_count >= TX_BYTES / 2) {
-    stop(uc, m, STOP_OUTPUT);
+    m->stop_at = m->instructions;
   }
 }
 
@@ -234,7 +236,7 @@ static void send_by_dma(void *uc, td_machine *m) {
     if (m->mem_read(uc, from + i, &byte, 1) != 0) {
       return; /* the port reaches RAM only; its end-event never comes */
     }
-    send(uc, m, byte);
+    send(m, byte);
   }
   m->uart_page[m->dma_tx_event / 4 % PAGE_WORDS] = 1;
 }
@@ -274,7 +276,7 @@ EXPORT void td_uart_write(void *uc, uint64_t offset, unsigned bytes, uint64_t va
       m->dma_rx_armed = 1;
     }
   } else if (at == m->tx_offset) {
-    send(uc, m, (uint8_t)value);
+    send(m, (uint8_t)value);
   } else {
     store(m->uart_page, offset, bytes, value);
   }

@@ -51,7 +51,6 @@ class Stopped(IntFlag):
 
     SLICE = 1  # `stop_at` was reached
     IDLE = 2  # the firmware waits for input
-    OUTPUT = 4  # `tx` must be emptied
     RESET = 8  # the firmware asked for a system reset
     STUCK = 16  # the firmware jumps to itself
 
@@ -220,6 +219,9 @@ def python_callbacks() -> Callbacks:
 
     def on_block(uc: int, address: int, size: int, user: int) -> None:
         m = machine(user)
+        if m.instructions >= m.stop_at:
+            stop(uc, m, Stopped.SLICE)
+            return
         block = counts.get((address, size))
         if block is None:
             block = m.blocks[len(counts) % BLOCKS]
@@ -233,8 +235,6 @@ def python_callbacks() -> Callbacks:
             _read_flash(m.code, address, size)
         block.executions += 1
         m.instructions += block.instructions
-        if m.instructions >= m.stop_at:
-            stop(uc, m, Stopped.SLICE)
         m.repeated = m.repeated + 1 if size <= 4 and m.last_block == address else 0
         m.last_block = address
         if m.repeated == _STUCK_BLOCKS:
@@ -263,12 +263,12 @@ def python_callbacks() -> Callbacks:
         m.rx_count -= 1
         return byte
 
-    def send(uc: int, m: Machine, byte: int) -> None:
+    def send(m: Machine, byte: int) -> None:
         m.idle_polls = 0
         m.tx[m.tx_count % TX_BYTES] = byte & 0xFF
         m.tx_count += 1
         if m.tx_count >= TX_BYTES // 2:
-            stop(uc, m, Stopped.OUTPUT)
+            m.stop_at = m.instructions
 
     def idle(uc: int, m: Machine) -> None:
         m.idle_polls += 1
@@ -293,7 +293,7 @@ def python_callbacks() -> Callbacks:
             byte = c_uint8()
             if MEM_READ(m.mem_read)(uc, start + i, ctypes.addressof(byte), 1):
                 return
-            send(uc, m, byte.value)
+            send(m, byte.value)
         m.uart_page[m.dma_tx_event // 4] = 1
 
     def uart_read(uc: int, offset: int, size: int, user: int) -> int:
@@ -322,7 +322,7 @@ def python_callbacks() -> Callbacks:
             elif offset == m.dma_rx_task:
                 m.dma_rx_armed = 1
         elif offset == m.tx_offset:
-            send(uc, m, value)
+            send(m, value)
         else:
             _store(m.uart_page, offset, size, value)
 
