@@ -160,10 +160,15 @@ class RenodeTransport(ClosesOnExit):
             if left_s <= _LOOK_S:
                 return b""
 
-    def scale(self, ticks: int, hz: int) -> int:
-        """Instructions, from the ticks of a counter that runs at `hz` of virtual time."""
-        rate = platform.mips(self._firmware.board) * 1_000_000
-        return round(ticks * rate / hz) if hz else ticks
+    def scale(self, ticks: int, hz: int) -> int:  # noqa: ARG002
+        """Instructions, from the ticks of a counter.
+
+        All counters of the platform run at the clock after reset, whatever rate `hz` the firmware
+        believes to have set up.
+        """
+        board = self._firmware.board
+        assert board.mcu is not None
+        return round(ticks * platform.hz(board) / board.mcu.clock_hz)
 
     def diagnose(self) -> str | None:
         if self._over:
