@@ -84,8 +84,7 @@ def test_bytes_go_both_ways(
         assert received == every
         assert transport.read(0.05) == b""
         assert transport.virtual_s() == 1.25
-        assert transport.scale(1000, 4_000_000) == 1000
-        assert transport.scale(1000, 1_000_000) == 4000
+        assert transport.scale(1000, 120_000_000) == 1000
         folder = transport._folder
     assert told == ["Renode ran 500 instructions, 1.250 s of virtual time"]
     assert not folder.exists()

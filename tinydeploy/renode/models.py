@@ -31,7 +31,7 @@ class Peripheral:
     arguments: tuple[str, ...] = ()
 
 
-# By `Uart.ip`, and what a driver for it may come to be called.
+# By `Uart.ip`.
 UARTS: Mapping[str, Peripheral] = {
     "stm32_usart_v1": Peripheral("UART.STM32_UART", "frequency", bytes=0x100),
     "stm32_usart_v2": Peripheral("UART.STM32F7_USART", "frequency"),
@@ -41,15 +41,17 @@ UARTS: Mapping[str, Peripheral] = {
     # The legacy UART of the nRF52 and before: the model reads TXD only without EasyDMA.
     "nrf51_uart": Peripheral("UART.NRF52840_UART"),
     "nrf_uarte": Peripheral("UART.NRF52840_UART", arguments=("easyDMA: true",)),
+    "nrf54_uarte": Peripheral("UART.NRF54H20_UARTE"),
     "cmsdk_uart": Peripheral("UART.CMSDK_APB_UART", "frequency"),
     "pl011": Peripheral("UART.PL011", "frequency"),
-    "lpc_usart": Peripheral("UART.LPC_USART", "clockFrequency"),
+    "ns16550": Peripheral("UART.NS16550", arguments=("wideRegisters: true",)),
+    "lpc_uart": Peripheral("UART.NS16550", arguments=("wideRegisters: true",)),
+    "lpc_flexcomm": Peripheral("UART.LPC_USART", "clockFrequency"),
     "nxp_lpuart": Peripheral("UART.NXP_LPUART", "frequency"),
     "kinetis_uart": Peripheral("UART.K6xF_UART"),
-    "sam_usart": Peripheral("UART.SAM_USART"),
-    "sercom_usart": Peripheral("UART.SAMD5_UART"),
+    "sam_usart": Peripheral("UART.SAMD5_UART"),  # the SERCOM of SAM D and E
     "efr32_usart": Peripheral("UART.EFR32_USART", "clockFrequency", bytes=0x400),
-    "infineon_scb": Peripheral("UART.Infineon_SCBUART"),
+    "efr32s2_usart": Peripheral("UART.EFR32xG2_USART_0", "clockFrequency"),
     "renesas_sci": Peripheral(
         "SCI.RenesasRA6M5_SCI",
         "frequency",

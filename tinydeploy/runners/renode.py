@@ -123,9 +123,7 @@ class RenodeTransport(ClosesOnExit):
         self._wire = -1
         self._stack = ExitStack()
         try:
-            # Not "renode-": what is called so is taken for its own and removed when it starts.
-            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tinydeploy-"))
-            self._folder = Path(folder).resolve()
+            self._folder = Path(self._stack.enter_context(_temporary_folder()))
             self._monitor = Monitor(found.argv, self._folder, limits.start_s)
             self._stack.callback(self._monitor.close)
             self._set_up(dwt=found.exact_dwt)
@@ -160,10 +158,15 @@ class RenodeTransport(ClosesOnExit):
             if left_s <= _LOOK_S:
                 return b""
 
-    def scale(self, ticks: int, hz: int) -> int:
-        """Instructions, from the ticks of a counter that runs at `hz` of virtual time."""
-        rate = platform.mips(self._firmware.board) * 1_000_000
-        return round(ticks * rate / hz) if hz else ticks
+    def scale(self, ticks: int, hz: int) -> int:  # noqa: ARG002
+        """Instructions, from the ticks of a counter.
+
+        All counters of the platform run at the clock after reset, whatever rate `hz` the firmware
+        believes to have set up.
+        """
+        board = self._firmware.board
+        assert board.mcu is not None
+        return round(ticks * platform.hz(board) / board.mcu.clock_hz)
 
     def diagnose(self) -> str | None:
         if self._over:
@@ -200,21 +203,19 @@ class RenodeTransport(ClosesOnExit):
         self._stack.close()
 
     def _set_up(self, *, dwt: bool) -> None:
-        board, limit_s = self._firmware.board, self._limits.command_s
-        here = "@" + str(self._folder).replace(" ", "\\ ")
+        board, limit_s, here = self._firmware.board, self._limits.command_s, f"@{self._folder}"
         (self._folder / "board.repl").write_text(platform.repl(board, dwt=dwt), encoding="utf-8")
         (self._folder / "firmware.elf").symlink_to(self._firmware.elf.resolve())
         self._monitor.do(f"logFile {here}/{_LOG}", limit_s)
         for command in platform.commands(board, here, "board.repl", "firmware.elf"):
             self._monitor.do(command, limit_s)
-        wire = self._folder / _WIRE
         for command in (
-            f'emulation CreateUartPtyTerminal "{_WIRE}" "{wire}"',
+            f'emulation CreateUartPtyTerminal "{_WIRE}" "{self._folder}/{_WIRE}"',
             f"connector Connect {platform.uart(board)} {_WIRE}",
         ):
             self._monitor.do(command, limit_s)
         try:
-            self._wire = os.open(wire, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            self._wire = os.open(self._folder / _WIRE, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             tty.setraw(self._wire)
         except OSError as error:
             raise RequestError(f"Renode made no terminal: {error.strerror}") from error
@@ -250,6 +251,20 @@ class RenodeTransport(ClosesOnExit):
         errors = [line for line in text.splitlines() if "[ERROR]" in line]
         said = reason(errors[-1].split("[ERROR]", 1)[1]) if errors else ""
         return f": {said}" if said else ""
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a run, whose path Renode's monitor can read: ASCII, no spaces, no quotes.
+
+    Raises:
+        RequestError: There is no such place that can be written to.
+    """
+    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        path = os.path.realpath(place)
+        if re.fullmatch(r"[\w./+-]+", path, re.ASCII) and os.access(path, os.W_OK | os.X_OK):
+            # Not "renode-…": Renode takes that for its own, and removes it when it starts.
+            return tempfile.TemporaryDirectory(prefix="tinydeploy-", dir=path)
+    raise RequestError(f"Renode reads no file in {tempfile.gettempdir()}", "export TMPDIR=/tmp")
 
 
 def parse_elapsed(told: str) -> float:
