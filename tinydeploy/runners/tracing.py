@@ -138,6 +138,7 @@ class _TracingUnicorn(UnicornTransport):
             cache.read_bytes = timing.read_bytes
             cache.line_bytes = (size and timing.line_bytes) or timing.read_bytes
             cache.lines = max(size // cache.line_bytes, 1)
+        m.code.prefetch = timing.prefetch
         self._hook(
             self._u.UC_HOOK_MEM_READ, self._callbacks.flash_read, flash.origin, flash.end - 1
         )
