@@ -233,6 +233,7 @@ class FlashTiming:
     line_bytes: Annotated[int, "of the caches' lines; read_bytes if not given"] = 0
     instruction_cache_bytes: Annotated[int, "0: what was read last is all that is kept"] = 0
     data_cache_bytes: Annotated[int, "for constants; 0 likewise"] = 0
+    prefetch: Annotated[bool, "code behind a read is read before it is needed"] = False
 
     def __post_init__(self) -> None:
         if not 0 < self.clock_hz < _ADDRESS_SPACE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.errors import RequestError
 from tinydeploy.report.report import Report
+from tinydeploy.runners import native, tracing
 
 DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
 # What the device counts of a layer beside it: reading the counter, calling, returning.
@@ -109,6 +112,44 @@ def test_json_and_page(
     assert "ms at 120 MHz" in told
     assert "wait for the flash (5 wait states)" in told
     assert "Cortex-M4 TRM" in told
+
+
+def test_the_caches_of_the_flash_are_the_same_in_c_and_in_python() -> None:
+    require("host-cc")
+    compiled, interpreted = native.load(), native.python_callbacks()
+    assert compiled.native
+    machines = [native.Machine(), native.Machine()]
+    fails = native.REG_READ(lambda *_: 1)
+    rng = random.Random(1)
+    for m in machines:
+        m.reg_read = ctypes.cast(fails, ctypes.c_void_p).value
+        m.constants.read_bytes, m.constants.line_bytes, m.constants.lines = 8, 32, 8
+        m.constants.prefetch = 1
+    for _ in range(2000):
+        address, size = 0x0800_0000 + rng.randrange(600), rng.choice((1, 2, 4, 16))
+        for m, callbacks in zip(machines, (compiled, interpreted), strict=True):
+            callbacks.flash_read(None, 0, address, size, 0, ctypes.addressof(m))
+    assert machines[0].constants.misses == machines[1].constants.misses > 100
+    assert list(machines[0].constants.tag) == list(machines[1].constants.tag)
+
+
+def test_a_log_of_qemu_is_cut_into_layers_wherever_it_is_read() -> None:
+    """The layer at 0x110 runs a loop of two instructions three times; called from 0x100."""
+    code = bytearray(0x200)
+    code[0x100:0x104] = bytes.fromhex("00f006f8")  # bl 0x110
+    code[0x110:0x116] = bytes.fromhex("013afdd17047")  # subs r2, #1; bne 0x110; bx lr
+    run = [0x0FE, 0x100, *[0x110, 0x112] * 3, 0x114, 0x104, 0x106]
+    lines = b"".join(b"Trace 0: 0x7f [0080044a/%08x/00000110/ff020201] f\n" % pc for pc in run)
+    for cut in range(1, len(lines), 7):
+        steps: list[tracing.Trace] = []
+        parser = tracing.LogParser(tracing.Code([(0, bytes(code))]), 0x110, steps)
+        parser.feed(lines[:cut])
+        parser.feed(lines[cut:])
+        (step,) = steps
+        assert [(b.address, len(b.code), b.executions, b.jumps) for b in step.blocks] == [
+            (0x110, 4, 3, 2),
+            (0x114, 2, 1, 1),
+        ]
 
 
 def test_the_host_has_no_cycles_to_estimate() -> None:

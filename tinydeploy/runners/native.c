@@ -26,8 +26,10 @@ typedef struct {
 /* A cache between the core and the flash: lines of which each is filled piece by piece, the one
  * that was used last first. */
 typedef struct {
-  uint32_t lines, line_bytes, read_bytes, pad;
-  uint64_t misses; /* reads of the flash */
+  uint32_t lines, line_bytes, read_bytes;
+  uint32_t prefetch; /* what lies behind a read has been read before it is needed */
+  uint32_t behind, pad;
+  uint64_t misses; /* reads of the flash that the core waited for */
   uint32_t tag[CACHE_LINES];
   uint32_t filled[CACHE_LINES]; /* a bit a piece */
 } td_cache;
@@ -125,7 +127,8 @@ static void read_flash(td_cache *cache, uint32_t address, uint32_t bytes) {
       cache->tag[i] = cache->tag[i - 1u];
       cache->filled[i] = cache->filled[i - 1u];
     }
-    cache->misses += (filled & piece) == 0;
+    cache->misses += (filled & piece) == 0 && !(cache->prefetch && at == cache->behind);
+    cache->behind = at + cache->read_bytes;
     cache->tag[0] = line;
     cache->filled[0] = filled | piece;
   }

@@ -75,6 +75,8 @@ class Cache(ctypes.Structure):
         ("lines", c_uint32),
         ("line_bytes", c_uint32),
         ("read_bytes", c_uint32),
+        ("prefetch", c_uint32),
+        ("behind", c_uint32),
         ("pad", c_uint32),
         ("misses", c_uint64),
         ("tag", c_uint32 * CACHE_LINES),
@@ -401,7 +403,8 @@ def _read_flash(cache: Cache, address: int, size: int) -> None:
         filled = cache.filled[i] if cache.tag[i] == line else 0
         for j in range(i, 0, -1):
             cache.tag[j], cache.filled[j] = cache.tag[j - 1], cache.filled[j - 1]
-        cache.misses += not filled & piece
+        cache.misses += not (filled & piece or (cache.prefetch and at == cache.behind))
+        cache.behind = at + cache.read_bytes
         cache.tag[0], cache.filled[0] = line, filled | piece
 
 

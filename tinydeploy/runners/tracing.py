@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _STEP = "td_model_run_layer"
 # What a firmware does between layers is not written down: with it QEMU would be ten times slower.
 _TALK = ("td_wire_", "td_uart_", "td_counter_", "td_board_")
-_PC = re.compile(rb"\[[0-9a-f]+/([0-9a-f]{8})/")
+# Trace 0: 0x7f998c000100 [0080044a/10000bdc/00000150/ff020201] Reset_Handler
+_LINE = rb"\[[0-9a-f]+/(?:0{8})?(%s)/"  # QEMU 8 writes addresses with 16 digits
+_PC = re.compile(_LINE % b"[0-9a-f]{8}")
 _PIECE_BYTES = 1 << 20
 _KEPT_BYTES = 400  # more than two lines of the log
 _JOIN_S = 60.0
@@ -138,6 +140,7 @@ class _TracingUnicorn(UnicornTransport):
             cache.read_bytes = timing.read_bytes
             cache.line_bytes = (size and timing.line_bytes) or timing.read_bytes
             cache.lines = max(size // cache.line_bytes, 1)
+        m.code.prefetch = timing.prefetch
         self._hook(
             self._u.UC_HOOK_MEM_READ, self._callbacks.flash_read, flash.origin, flash.end - 1
         )
@@ -193,12 +196,12 @@ class _TracingQemu(QemuTransport):
         self._folder = tempfile.TemporaryDirectory()
         self._pipe = Path(self._folder.name) / "trace"
         os.mkfifo(self._pipe)
-        self._parser = _Parser(firmware, step, steps)
+        self._parser = LogParser(Code.of(firmware), step, steps)
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
         argv = [
             *qemu_argv(firmware),
-            "-singlestep", "-d", "exec,nochain", "-D", str(self._pipe),
+            *_one_by_one(), "-d", "exec,nochain", "-D", str(self._pipe),
             "-dfilter", ",".join(_traced_ranges(firmware)),
         ]  # fmt: skip
         try:
@@ -224,13 +227,19 @@ class _TracingQemu(QemuTransport):
         self._folder.cleanup()
 
 
-class _Parser:
-    """Cuts QEMU's log into layers."""
+class LogParser:
+    """Cuts QEMU's log into layers.
 
-    def __init__(self, firmware: Firmware, step: int, steps: list[Trace]) -> None:
+    Args:
+        code: Of the firmware that runs.
+        step: Where td_model_run_layer() begins.
+        steps: Gets a trace for each layer.
+    """
+
+    def __init__(self, code: Code, step: int, steps: list[Trace]) -> None:
         self._steps = steps
-        self._code = _Code(firmware)
-        self._begins = _marker(step)
+        self._code = code
+        self._begins = _line_of(step)
         self._ends: re.Pattern[bytes] | None = None  # None between layers
         self._rest = b""
         self._layer: list[bytes] = []
@@ -241,14 +250,15 @@ class _Parser:
         at = 0
         while True:
             if self._ends is None:
-                begin = lines.find(self._begins, at)
+                begin = self._begins.search(lines, at)
                 # The line before tells where the layer returns to: it must stay until then.
-                if begin < 0:
+                if begin is None:
                     self._rest = lines[max(at, len(lines) - _KEPT_BYTES) :]
                     return
-                call = int(_PC.findall(lines, max(begin - _KEPT_BYTES, 0), begin)[-1], 16)
-                self._ends = re.compile(b"|".join(map(_marker, (call + 2, call + 4))))
-                at = lines.rfind(b"\n", 0, begin) + 1
+                before = max(begin.start() - _KEPT_BYTES, 0)
+                call = int(_PC.findall(lines, before, begin.start())[-1], 16)
+                self._ends = _line_of(call + 2, call + 4)
+                at = lines.rfind(b"\n", 0, begin.start()) + 1
             end = self._ends.search(lines, at)
             whole = lines.rfind(b"\n", 0, end.start() if end else len(lines)) + 1
             self._layer += _PC.findall(lines, at, whole)
@@ -265,13 +275,21 @@ class _Parser:
         return Trace(self._code.blocks(pcs))
 
 
-class _Code:
-    """The instructions of a firmware."""
+class Code:
+    """The instructions of a firmware.
 
-    def __init__(self, firmware: Firmware) -> None:
+    Args:
+        parts: (address, content) of each stretch of memory.
+    """
+
+    def __init__(self, parts: Sequence[tuple[int, bytes]]) -> None:
+        self._parts = parts
+
+    @classmethod
+    def of(cls, firmware: Firmware) -> Code:
         with firmware.elf.open("rb") as file:
             segments = ELFFile(file).iter_segments("PT_LOAD")
-            self._parts = [(s["p_vaddr"], s.data()) for s in segments if s["p_filesz"]]
+            return cls([(s["p_vaddr"], s.data()) for s in segments if s["p_filesz"]])
 
     def read(self, address: int, size: int) -> bytes:
         for begin, content in self._parts:
@@ -307,8 +325,15 @@ class _Code:
         return int.from_bytes(self.read(address, 2), "little")
 
 
-def _marker(address: int) -> bytes:
-    return b"/%08x/" % address
+def _line_of(*addresses: int) -> re.Pattern[bytes]:
+    """What finds the lines of these instructions in QEMU's log."""
+    return re.compile(_LINE % b"|".join(b"%08x" % address for address in addresses))
+
+
+def _one_by_one() -> tuple[str, ...]:
+    """The option of this QEMU for one instruction at a time."""
+    version = tuple(int(part) for part in QemuRunner().version.split(".")[:2] if part)
+    return ("-accel", "tcg,one-insn-per-tb=on") if version >= (8, 1) else ("-singlestep",)
 
 
 def _traced_ranges(firmware: Firmware) -> Iterator[str]:
