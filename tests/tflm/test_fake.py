@@ -16,7 +16,7 @@ from tinydeploy import boards, firmware, pipeline, process
 from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.device import DeviceError
-from tinydeploy.errors import InputError, RequestError
+from tinydeploy.errors import DoesNotFit, InputError, RequestError
 from tinydeploy.inputs import random_inputs
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.slow]
@@ -77,6 +77,13 @@ def test_what_the_interpreter_says_comes_over_the_wire(root: Path, model: Path) 
         pipeline.prove(built, random_inputs(built.prepared.graph, 1))
     assert "AllocateTensors() failed with an arena of 64 bytes" in caught.value.message
     assert f"Failed to allocate tensors: needs {fake.NEEDS}, has 64" in caught.value.message
+
+
+def test_an_arena_larger_than_the_board_is_refused(root: Path, model: Path) -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        pipeline.build(request(model, root, arena_bytes=700_000))
+    assert "needs 685.6 KiB of RAM; nucleo_l4r5zi has 640.0 KiB" in caught.value.message
+    assert "layer" not in caught.value.message
 
 
 def test_the_measured_arena_is_kept(root: Path, model: Path, cache: Path) -> None:
