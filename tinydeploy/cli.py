@@ -149,7 +149,9 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
     publish(built.report)
     if not as_json:
         _show_build(built)
-        _next(request, f"tinydeploy verify {request.model} --board {request.board}")
+        elf = os.path.relpath(built.firmware.elf)
+        what = f"flash {elf}" if request.app else f"verify {request.model}"
+        _next(request, f"tinydeploy {what} --board {request.board}")
 
 
 @main.command()
