@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -116,6 +117,18 @@ def test_the_array_in_the_object_file_is_the_model(root: Path, model: Path) -> N
     at = elf.file_offset(symbol.address)
     assert elf.elf.read_bytes()[at : at + symbol.bytes] == content
     assert symbol.address < built.prepared.board.ram.origin  # type: ignore[union-attr]
+
+
+def test_where_the_installation_lies_changes_no_byte(
+    root: Path, model: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "another place $HOME"
+    shutil.copytree(root, other)
+    elves = [
+        pipeline.build(request(model, place, arena_bytes=2048)).firmware.elf.read_bytes()
+        for place in (root, other)
+    ]
+    assert elves[0] == elves[1]
 
 
 def test_an_operator_that_the_installation_lacks_is_named(model: Path, tmp_path: Path) -> None:

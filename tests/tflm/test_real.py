@@ -5,6 +5,7 @@ The counts hold for the commits that benchmarks/models.py names, built with -O2 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from benchmarks.models import RIVALS
 from tests.support import MODEL_NAMES, REPOSITORY, Golden, require
 from tinydeploy import boards, pipeline
 from tinydeploy.build import BuildRequest
+from tinydeploy.engines import tflm_library
+from tinydeploy.engines.tflm_operators import METHODS, TYPED
 from tinydeploy.inputs import InputSet
+from tinydeploy.tflite.schema import OPERATOR_CODES
 
 pytestmark = [pytest.mark.tflm, pytest.mark.toolchain, pytest.mark.slow]
 
@@ -106,3 +110,15 @@ def test_what_is_wrong_with_the_arena_is_told(models: Path, tmp_path: Path) -> N
     built = pipeline.build(request)
     with pytest.raises(pipeline.RequestError, match="arena of 12000 bytes"):
         pipeline.prove(built, [])
+
+
+def test_the_operators_kept_as_data_are_those_of_the_headers() -> None:
+    installed = tflm_library.find(None)
+    assert set(METHODS.values()) - installed.methods == set()
+    # What the headers have beyond that is no operator of TFLite's schema.
+    others = {m.removeprefix("Add").lower() for m in installed.methods - set(METHODS.values())}
+    assert others & {name.replace("_", "").lower() for name in OPERATOR_CODES} == {"custom"}
+    for typed in TYPED.values():
+        header = installed.header(f"tensorflow/lite/micro/kernels/{typed.header}")
+        for function in filter(None, (typed.int8, typed.int16)):
+            assert re.search(rf"\b{function}\(\)", header), function
