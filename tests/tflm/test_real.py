@@ -1,6 +1,6 @@
 """TFLite Micro itself, with CMSIS-NN kernels: the real models, bit for bit, at its own cost.
 
-The counts hold for the commits that benchmarks/models.py names, built with -O2 by GCC 12.
+The counts hold for the commits that benchmarks/tflm.py names, built with -O2 by GCC 12.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.models import RIVALS
+from benchmarks.tflm import PUBLISHED
 from tests.support import MODEL_NAMES, REPOSITORY, Golden, require
 from tinydeploy import boards, pipeline
 from tinydeploy.build import BuildRequest
@@ -64,7 +64,7 @@ def test_model_is_proven(
         np.testing.assert_array_equal(got[0], expected)
     assert all(layer.equal for layer in report.layers)
     core = boards.load(board).core.name
-    published = RIVALS[name.removesuffix("_int8")].instructions(core)
+    published = PUBLISHED[name.removesuffix("_int8")].instructions(core)
     # QEMU's own timer ticks every 31.25 or 40 instructions.
     tick = 0 if RUNNERS[board] == "unicorn" else 40
     assert report.instructions.inference == pytest.approx(published, rel=0.01, abs=tick)
@@ -98,7 +98,7 @@ def test_the_glue_takes_no_more_flash_than_a_program_by_hand(
         memory = pipeline.build(request).report.memory
         assert memory is not None
         code[program] = memory.code_bytes
-    assert code["glue"] <= 1.01 * RIVALS[name.removesuffix("_int8")].flash
+    assert code["glue"] <= 1.01 * PUBLISHED[name.removesuffix("_int8")].flash
     assert code["glue"] <= code["direct"] + 400
 
 
