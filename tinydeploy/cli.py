@@ -156,10 +156,9 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
     publish(built.report)
     if not as_json:
         _show_build(built)
-        verb, what = "verify", request.model
-        if not request.answers_verify:
-            verb, what = "flash", Path(os.path.relpath(built.firmware.elf))
-        _next(request, f"tinydeploy {verb} {what} --board {request.board}")
+        elf = os.path.relpath(built.firmware.elf)
+        what = f"verify {request.model}" if request.answers_verify else f"flash {elf}"
+        _next(request, f"tinydeploy {what} --board {request.board}")
 
 
 @main.command()

@@ -58,9 +58,10 @@ def check(plan: Plan, board: Board, model: Path, folders: Sequence[Path]) -> Non
         what, sizes = "flash for its weights", _weight_bytes(plan)
     else:
         return
+    # An interpreter's arena has no layers that are known here.
+    largest = f" (largest: {_largest(plan, sizes)})" if any(sizes) else ""
     raise DoesNotFit(
-        f"{model.name} needs {_kib(takes)} of {what}; {board.name} has {_kib(has)} "
-        f"(largest: {_largest(plan, sizes)})",
+        f"{model.name} needs {_kib(takes)} of {what}; {board.name} has {_kib(has)}{largest}",
         too_big_hint(plan, model, folders),
     )
 

@@ -32,6 +32,10 @@ REPORT = "report.json"
 # The file that defines memcpy, memmove and memset.
 _MEMORY_FUNCTIONS = "libc.c"
 
+# What is missing where GCC is installed without its C++ library.
+_NO_CXX = "fatal error: cstdint"
+_CXX_HINT = "install GCC's C++ library (Debian: apt install libstdc++-arm-none-eabi-newlib)"
+
 
 @dataclass(frozen=True, eq=False)
 class Steps:
@@ -194,7 +198,7 @@ class Steps:
         if result.returncode < 0:
             return RequestError(f"{what}: {program} was ended by signal {-result.returncode}")
         reason = base.first_error(result.stderr) or f"{program} exit code {result.returncode}"
-        return RequestError(f"{what}: {reason}")
+        return RequestError(f"{what}: {reason}", _CXX_HINT if _NO_CXX in reason else "")
 
     def _overflow(self, result: process.Result) -> DoesNotFit | None:
         """The linker's complaint that a memory is full, with both numbers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tinydeploy import boards, firmware, pipeline, process
 from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.device import DeviceError
-from tinydeploy.errors import InputError, RequestError
+from tinydeploy.errors import DoesNotFit, InputError, RequestError
 from tinydeploy.inputs import random_inputs
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.slow]
@@ -79,6 +80,13 @@ def test_what_the_interpreter_says_comes_over_the_wire(root: Path, model: Path) 
     assert f"Failed to allocate tensors: needs {fake.NEEDS}, has 64" in caught.value.message
 
 
+def test_an_arena_larger_than_the_board_is_refused(root: Path, model: Path) -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        pipeline.build(request(model, root, arena_bytes=700_000))
+    assert "needs 685.6 KiB of RAM; nucleo_l4r5zi has 640.0 KiB" in caught.value.message
+    assert "layer" not in caught.value.message
+
+
 def test_the_measured_arena_is_kept(root: Path, model: Path, cache: Path) -> None:
     pipeline.prepare(request(model, root))
     (record,) = (cache / "tflm_arena").glob("*.json")
@@ -109,6 +117,18 @@ def test_the_array_in_the_object_file_is_the_model(root: Path, model: Path) -> N
     at = elf.file_offset(symbol.address)
     assert elf.elf.read_bytes()[at : at + symbol.bytes] == content
     assert symbol.address < built.prepared.board.ram.origin  # type: ignore[union-attr]
+
+
+def test_where_the_installation_lies_changes_no_byte(
+    root: Path, model: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "another place $HOME"
+    shutil.copytree(root, other)
+    elves = [
+        pipeline.build(request(model, place, arena_bytes=2048)).firmware.elf.read_bytes()
+        for place in (root, other)
+    ]
+    assert elves[0] == elves[1]
 
 
 def test_an_operator_that_the_installation_lacks_is_named(model: Path, tmp_path: Path) -> None:

@@ -1,20 +1,24 @@
 """TFLite Micro itself, with CMSIS-NN kernels: the real models, bit for bit, at its own cost.
 
-The counts hold for the commits that benchmarks/models.py names, built with -O2 by GCC 12.
+The counts hold for the commits that benchmarks/tflm.py names, built with -O2 by GCC 12.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.models import RIVALS
+from benchmarks.tflm import PUBLISHED
 from tests.support import MODEL_NAMES, REPOSITORY, Golden, require
 from tinydeploy import boards, pipeline
 from tinydeploy.build import BuildRequest
+from tinydeploy.engines import tflm_library
+from tinydeploy.engines.tflm_operators import METHODS, TYPED
 from tinydeploy.inputs import InputSet
+from tinydeploy.tflite.schema import OPERATOR_CODES
 
 pytestmark = [pytest.mark.tflm, pytest.mark.toolchain, pytest.mark.slow]
 
@@ -60,7 +64,7 @@ def test_model_is_proven(
         np.testing.assert_array_equal(got[0], expected)
     assert all(layer.equal for layer in report.layers)
     core = boards.load(board).core.name
-    published = RIVALS[name.removesuffix("_int8")].instructions(core)
+    published = PUBLISHED[name.removesuffix("_int8")].instructions(core)
     # QEMU's own timer ticks every 31.25 or 40 instructions.
     tick = 0 if RUNNERS[board] == "unicorn" else 40
     assert report.instructions.inference == pytest.approx(published, rel=0.01, abs=tick)
@@ -94,7 +98,7 @@ def test_the_glue_takes_no_more_flash_than_a_program_by_hand(
         memory = pipeline.build(request).report.memory
         assert memory is not None
         code[program] = memory.code_bytes
-    assert code["glue"] <= 1.01 * RIVALS[name.removesuffix("_int8")].flash
+    assert code["glue"] <= 1.01 * PUBLISHED[name.removesuffix("_int8")].flash
     assert code["glue"] <= code["direct"] + 400
 
 
@@ -106,3 +110,15 @@ def test_what_is_wrong_with_the_arena_is_told(models: Path, tmp_path: Path) -> N
     built = pipeline.build(request)
     with pytest.raises(pipeline.RequestError, match="arena of 12000 bytes"):
         pipeline.prove(built, [])
+
+
+def test_the_operators_kept_as_data_are_those_of_the_headers() -> None:
+    installed = tflm_library.find(None)
+    assert set(METHODS.values()) - installed.methods == set()
+    # What the headers have beyond that is no operator of TFLite's schema.
+    others = {m.removeprefix("Add").lower() for m in installed.methods - set(METHODS.values())}
+    assert others & {name.replace("_", "").lower() for name in OPERATOR_CODES} == {"custom"}
+    for typed in TYPED.values():
+        header = installed.header(f"tensorflow/lite/micro/kernels/{typed.header}")
+        for function in filter(None, (typed.int8, typed.int16)):
+            assert re.search(rf"\b{function}\(\)", header), function
