@@ -50,10 +50,19 @@ void td_s8_depthwise_conv_2d__dsp(const td_depthwise_conv_2d *p, const int8_t *i
                                   void *scratch);
 
 /* A kernel of 3 x 3 without dilation, of which at most the left or the right column lies outside;
- * in_c is out_c, a multiple of 4. weights: [out_c / 4, 3, 3, 4], 4-byte aligned. requant: [out_c]
- * of td_record (td_simd.h). scratch: 21 * in_c bytes. */
+ * in_c is out_c, a multiple of 4. weights: [out_c / 4, 3, 3, 4], 4-byte aligned. requant: for
+ * four channels at a time of td_record (td_simd.h), all folded, then what else each has.
+ * scratch: 21 * in_c bytes. */
 void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch);
+
+/* A kernel of 3 x 3 without dilation, strides of 1, of which at most a row and a column before the
+ * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. weights: [out_c, 3, 4],
+ * columns of three weights, the one in the middle twice; 4-byte aligned. requant: [out_c] of
+ * td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. Two rows are read before the first of
+ * them is written, but for the channels. */
+void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
+                                           int8_t *out, void *scratch);
 
 /* in_c is out_c. weights: [ceil(out_c / 8), taps, 8], 8-byte aligned. requant: [ceil(out_c / 8)] of
  * folded and a multiplier and scale of td_mve.h, each [2, 4] of even and odd channels. scratch:

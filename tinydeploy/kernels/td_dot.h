@@ -25,15 +25,21 @@ static inline void td_spread_1(const int8_t *from, int32_t quads, uint32_t *spre
   }
 }
 
-/* All four at once; quads > 0. */
-static inline void td_spread_4(const int8_t *const *from, int32_t quads, uint32_t *spread) {
+/* All four at once: `rows` runs of 4 * quads int8, from each to the next `step` bytes; quads > 0.
+ */
+static inline void td_spread_4(const int8_t *const *from, int32_t quads, int32_t rows, int32_t step,
+                               uint32_t *spread) {
 #ifdef TD_HAS_DSP
   /* A compiler stores them one by one. */
   register const int8_t *const *r0 __asm__("r0") = from;
   register uint32_t *r1 __asm__("r1") = spread;
-  register const uint32_t *r2 __asm__("r2") = spread + 8 * quads;
+  register int32_t r2 __asm__("r2") = 32 * quads;
+  register int32_t r3 __asm__("r3") = step - 4 * quads;
+  register const uint32_t *r4 __asm__("r4") = spread + 8 * quads * rows;
   __asm__ volatile(
-      "ldmia r0, {r9, r10, r11, r12}\n"
+      "ldmia r0, {r9, r10, r11, r12}\n\t"
+      "push {r2, r3, r4, r5}\n\t"
+      "adds r2, r2, r1\n"
       "1:\n\t"
       "ldr r5, [r9], #4\n\t"
       "ldr r6, [r10], #4\n\t"
@@ -51,11 +57,25 @@ static inline void td_spread_4(const int8_t *const *from, int32_t quads, uint32_
       "stmia r1!, {r5, r6, r7, r8}\n\t"
       "cmp r1, r2\n\t"
       "bne 1b\n\t"
-      : "+r"(r0), "+r"(r1)
-      : "r"(r2)
-      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+      "ldr r4, [sp, #8]\n\t"
+      "cmp r1, r4\n\t"
+      "beq 2f\n\t"
+      "ldrd r4, r3, [sp]\n\t"
+      "add r2, r2, r4\n\t"
+      "add r9, r9, r3\n\t"
+      "add r10, r10, r3\n\t"
+      "add r11, r11, r3\n\t"
+      "add r12, r12, r3\n\t"
+      "b 1b\n"
+      "2:\n\t"
+      "add sp, sp, #16\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4)
+      :
+      : "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 #else
-  for (int32_t i = 0; i < 4; ++i) td_spread_1(from[i], quads, spread + i);
+  for (int32_t row = 0; row < rows; ++row, spread += 8 * quads) {
+    for (int32_t i = 0; i < 4; ++i) td_spread_1(from[i] + row * step, quads, spread + i);
+  }
 #endif
 }
 
@@ -79,8 +99,8 @@ static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
 typedef struct {
   const uint32_t *spread, *spread_end; /* [quads, 2, 4] */
   const td_pair_record *record;
-  int8_t *out; /* of the first pixel */
-  int32_t row; /* bytes to that of the next; of four at one place the first is kept */
+  int8_t *out;       /* of the first pixel */
+  int32_t row, rows; /* bytes to that of the next, and three times as many; 0: the first is kept */
   int8_t *end;
   int32_t odd;           /* the lowest bit of quads */
   const int8_t *weights; /* [pairs, quads, 2] words, 4-byte aligned */
@@ -102,12 +122,27 @@ typedef struct {
   "smlad r8, r10, lr, r8\n\t"  \
   "smlad r5, r11, r12, r5\n\t" \
   "smlad r9, r11, lr, r9\n\t"
+/* All words of a pair of channels: two quads at a time from label 2 on, or first one from label 3;
+ * r9, which comes as `odd`, is made the address of one of them. */
+#ifdef __OPTIMIZE_SIZE__
+#define TD_ENTRY
+#define TD_WORDS "2:\n\t" TD_WORD TD_WORD
+#else
+#define TD_ENTRY      \
+  "cmp r9, #0\n\t"    \
+  "adr.w r9, 2f\n\t"  \
+  "adr.w r10, 3f\n\t" \
+  "it ne\n\t"         \
+  "movne r9, r10\n\t" \
+  "orr r9, r9, #1\n\t"
+#define TD_WORDS        \
+  "ldr pc, [sp, #28]\n" \
+  "2:\n\t" TD_WORD TD_WORD "3:\n\t" TD_WORD TD_WORD
+#endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \
   "\n\t"                       \
   "asr " both ", " both ", #8\n\t"
-#define TD_A(acc) TD_FINISH(acc, acc, "r10", "r11", "r12")
-#define TD_B(acc) TD_FINISH(acc, acc, "r6", "r7", "r8")
 #define TD_STORE(first, second, third, fourth) \
   "strb " second                               \
   ", [r0, r10]\n\t"                            \
@@ -117,62 +152,68 @@ typedef struct {
   ", [r0, r11]\n\t"                            \
   "strb " first ", [r0], #1\n\t"
 
-typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 28 ? 1 : -1];
+#define TD_A(FINISH, acc) FINISH(acc, acc, "r10", "r11", "r12")
+#define TD_B(FINISH, acc) FINISH(acc, acc, "r6", "r7", "r8")
+
+typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 32 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
  * r9 those of a, r0 walks over `spread`, r1 over the weights; `pixels` itself is on the stack. */
-static inline void td_run_four_pixels(td_four_pixels *pixels) {
-  register td_four_pixels *r0 __asm__("r0") = pixels;
-  __asm__ volatile(
-      "ldmia r0, {r2, r3, r4, r5, r6, r7, r8}\n\t"
-      "ldr r1, [r0, #28]\n\t"
-      "sub sp, sp, #32\n\t"
-      "stmia sp, {r2, r3, r4, r5, r6, r7, r8}\n"
-      "1:\n\t"
-      "ldr r12, [sp, #8]\n\t"
-      "ldmia r12!, {r2, r6}\n\t"
-      "ldr r10, [sp, #24]\n\t"
-      "str r12, [sp, #8]\n\t"
-      "ldr r0, [sp]\n\t"
-      "mov r3, r2\n\t"
-      "mov r4, r2\n\t"
-      "mov r5, r2\n\t"
-      "mov r7, r6\n\t"
-      "mov r8, r6\n\t"
-      "mov r9, r6\n\t"
-#ifndef __OPTIMIZE_SIZE__
-      "cmp r10, #0\n\t"
-      "bne 3f\n"
-#endif
-      "2:\n\t" TD_WORD TD_WORD
-#ifndef __OPTIMIZE_SIZE__
-      "3:\n\t" TD_WORD TD_WORD
-#endif
-      "ldr r10, [sp, #4]\n\t"
-      "cmp r0, r10\n\t"
-      "bne 2b\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8")
-      TD_UPPER("r5", "r9")
-      "ldr lr, [sp, #8]\n\t"
-      "ldmia lr!, {r10, r11, r12}\n\t" TD_A("r6") TD_A("r7") TD_A("r8") TD_A("r9")
-      "ldrd r0, r10, [sp, #12]\n\t"
-      "ldr r12, [sp, #20]\n\t"
-      "add r11, r10, r10, lsl #1\n\t" TD_STORE("r6", "r7", "r8", "r9")
-      "cmp r0, r12\n\t"
-      "beq 4f\n\t"
-      "ldmia lr!, {r6, r7, r8}\n\t"
-      "str lr, [sp, #8]\n\t" TD_B("r2") TD_B("r3") TD_B("r4") TD_B("r5")
-      TD_STORE("r2", "r3", "r4", "r5")
-      "str r0, [sp, #12]\n\t"
-      "cmp r0, r12\n\t"
-      "bne 1b\n"
-      "4:\n\t"
-      "add sp, sp, #32\n\t"
-      : "+r"(r0)
-      :
-      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
-        "memory");
-}
+#define TD_RUN(name, FINISH)                                  \
+  static inline void name(const td_four_pixels *pixels) {     \
+    register const td_four_pixels *r0 __asm__("r0") = pixels; \
+    __asm__ volatile( \
+      "ldmia r0, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
+      "ldr r1, [r0, #32]\n\t" \
+      TD_ENTRY \
+      "sub sp, sp, #32\n\t" \
+      "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n" \
+      "1:\n\t" \
+      "ldr r12, [sp, #8]\n\t" \
+      "ldmia r12!, {r2, r6}\n\t" \
+      "str r12, [sp, #8]\n\t" \
+      "ldr r0, [sp]\n\t" \
+      "mov r3, r2\n\t" \
+      "mov r4, r2\n\t" \
+      "mov r5, r2\n\t" \
+      "mov r7, r6\n\t" \
+      "mov r8, r6\n\t" \
+      "mov r9, r6\n\t" \
+      TD_WORDS \
+      "ldr r10, [sp, #4]\n\t" \
+      "cmp r0, r10\n\t" \
+      "bne 2b\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8") \
+      TD_UPPER("r5", "r9") \
+      "ldr lr, [sp, #8]\n\t" \
+      "ldmia lr!, {r10, r11, r12}\n\t" TD_A(FINISH, "r6") TD_A(FINISH, "r7") TD_A(FINISH, "r8") TD_A(FINISH, "r9") \
+      "add r0, sp, #12\n\t" \
+      "ldmia r0, {r0, r10, r11, r12}\n\t" \
+       TD_STORE("r6", "r7", "r8", "r9") \
+      "cmp r0, r12\n\t" \
+      "beq 4f\n\t" \
+      "ldmia lr!, {r6, r7, r8}\n\t" \
+      "str lr, [sp, #8]\n\t" TD_B(FINISH, "r2") TD_B(FINISH, "r3") TD_B(FINISH, "r4") TD_B(FINISH, "r5") \
+      TD_STORE("r2", "r3", "r4", "r5") \
+      "str r0, [sp, #12]\n\t" \
+      "cmp r0, r12\n\t" \
+      "bne 1b\n" \
+      "4:\n\t" \
+      "add sp, sp, #32\n\t" \
+      : "+r"(r0) \
+      : \
+      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
+        "memory");                                       \
+  }
 
+TD_RUN(td_run_four_pixels, TD_FINISH)
+#ifndef __OPTIMIZE_SIZE__
+/* The same for an output zero point of -128. */
+TD_RUN(td_run_four_pixels_above, TD_FINISH_ABOVE)
+#endif
+
+#undef TD_RUN
+#undef TD_WORDS
+#undef TD_ENTRY
 #undef TD_WORD
 #undef TD_UPPER
 #undef TD_A
@@ -181,23 +222,26 @@ static inline void td_run_four_pixels(td_four_pixels *pixels) {
 
 #else
 
-static inline void td_run_four_pixels(td_four_pixels *p) {
+static inline void td_run_four_pixels(const td_four_pixels *p) {
   const int32_t words = (int32_t)(p->spread_end - p->spread) / 4;
   const int8_t *weights = p->weights;
-  for (int8_t *out = p->out; out < p->end; out += 2, ++p->record, weights += 4 * words) {
+  const td_pair_record *record = p->record;
+  for (int8_t *out = p->out; out < p->end; out += 2, ++record, weights += 4 * words) {
     for (int32_t j = 3; j >= 0; --j) {
-      int32_t both = p->record->both, a = p->record->a;
+      int32_t both = record->both, a = record->a;
       for (int32_t i = 0; i < words; ++i) {
         const uint32_t word = td_load4(weights + 4 * i);
         both = td_dot2(p->spread[4 * i + j], word, both);
         a = td_dot2(p->spread[4 * i + j], td_even_bytes(word), a);
       }
-      out[j * p->row] = td_finish_of(p->record->of_a, a);
+      out[j * p->row] = td_finish_of(record->of_a, a);
       if (out + 1 == p->end) continue;
-      out[j * p->row + 1] = td_finish_of(p->record->of_b, td_upper(both, a));
+      out[j * p->row + 1] = td_finish_of(record->of_b, td_upper(both, a));
     }
   }
 }
+
+#define td_run_four_pixels_above td_run_four_pixels
 
 #endif
 

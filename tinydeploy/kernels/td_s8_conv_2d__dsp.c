@@ -14,10 +14,13 @@ typedef struct {
   const td_pair_record *records; /* of the group */
   int32_t channels;              /* of its output */
   int32_t quads;                 /* fours of bytes in a patch */
-  int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
-  int32_t flat;          /* ... and output pixel i is input pixel i */
-  int8_t *column;        /* [4 * quads], zeros behind its rows and the patch */
-  uint32_t *spread;      /* [quads, 2, 4] */
+  int32_t rows_of_fours;  /* a row of weights is one run of a multiple of 4 bytes in the image */
+  int32_t flat;           /* ... and output pixel i is input pixel i */
+  int32_t first_x, end_x; /* between these, the columns of a patch can be read in the image */
+  int8_t *column;         /* [4 * quads], zeros behind its rows and the patch */
+  uint32_t *spread;       /* [quads, 2, 4] */
+  int32_t above;          /* the output's zero point is -128 */
+  td_four_pixels four;
 } td_slice;
 
 /* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
@@ -42,10 +45,11 @@ static void run_pixels(const td_slice *s, int32_t pixel, int32_t step) {
     from[i] = s->image + (pixel + i * step) * p->in_c;
     if (!s->flat) td_spread_1(patch_of(s, pixel + i * step), s->quads, s->spread + i);
   }
-  if (s->flat) td_spread_4(from, s->quads, s->spread);
+  if (s->flat) td_spread_4(from, s->quads, 1, 0, s->spread);
   int8_t *out = s->out + pixel * p->out_c;
-  td_four_pixels four = {s->spread,       s->spread + 8 * s->quads, s->records,   out,
-                         step * p->out_c, out + s->channels,        s->quads & 1, s->weights};
+  td_four_pixels four = {s->spread,       s->spread + 8 * s->quads, s->records,        out,
+                         step * p->out_c, 3 * step * p->out_c,      out + s->channels, s->quads & 1,
+                         s->weights};
   td_run_four_pixels(&four);
 }
 
@@ -64,73 +68,72 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
  * bytes: those behind a row count nothing, but lie in the image. Else NULL. */
 static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
   const td_conv_2d *p = s->p;
-  const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
-  const int32_t inside = top >= 0 && top + (p->kernel_h - 1) * p->dilation_h < p->in_h &&
-                         left >= 0 && left * p->in_c + p->row_bytes <= p->in_w * p->in_c;
-  return s->rows_of_fours && inside ? s->image + (top * p->in_w + left) * p->in_c : NULL;
+  const int32_t top = y * p->stride_h - p->pad_h;
+  const int32_t inside = x >= s->first_x && x < s->end_x && top >= 0 &&
+                         top + (p->kernel_h - 1) * p->dilation_h < p->in_h;
+  return inside ? s->image + (top * p->in_w + x * p->stride_w - p->pad_w) * p->in_c : NULL;
 }
 
-/* The same for four pixels; how many of them can be read there. */
-static int32_t rows_of_four(const td_slice *s, int32_t pixel, const int8_t **from) {
+/* Four pixels, some of whose patches cannot be read in place. */
+static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
-  const int8_t *first = s->image + pixel * p->in_c;
-  int32_t step = p->in_c, y = pixel / p->out_w, x = pixel % p->out_w, in_place = 0;
-  if (!s->flat) {
-    first = rows_of(s, y, x);
-    step *= p->stride_w;
-    if (first == NULL || x + 4 > p->out_w || rows_of(s, y, x + 3) == NULL) {
-      for (int32_t i = 0; i < 4; ++i) {
-        from[i] = rows_of(s, y, x);
-        in_place += from[i] != NULL;
-        if (++x == p->out_w) {
-          x = 0;
-          ++y;
-        }
-      }
-      return in_place;
+  const int32_t step = p->dilation_h * p->in_w * p->in_c;
+  uint32_t *spread = s->spread;
+  for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
+    const int8_t *from = rows_of(s, i / p->out_w, i % p->out_w);
+    if (from == NULL) {
+      td_spread_1(patch_of(s, i), s->quads, spread);
+      continue;
+    }
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
+      td_spread_1(from + ky * step, p->row_bytes / 4, spread + 2 * ky * p->row_bytes);
     }
   }
-  for (int32_t i = 0; i < 4; ++i, first += step) from[i] = first;
-  return 4;
 }
 
 static void spread_pixels(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
-  const int32_t step = p->dilation_h * p->in_w * p->in_c;
-  const int8_t *from[4];
-  const int32_t in_place = rows_of_four(s, pixel, from);
-  uint32_t *spread = s->spread;
-  if (in_place == 4) {
-    for (int32_t ky = 0; ky < p->kernel_h; ++ky, spread += 2 * p->row_bytes) {
-      td_spread_4(from, p->row_bytes / 4, spread);
-      for (int32_t i = 0; i < 4; ++i) from[i] += step;
+  const int8_t *from[4], *first = s->image + pixel * p->in_c;
+  int32_t apart = p->in_c;
+  if (!s->flat) {
+    const int32_t y = pixel / p->out_w, x = pixel - y * p->out_w;
+    first = x + 4 <= s->end_x ? rows_of(s, y, x) : NULL;
+    if (first == NULL) {
+      spread_at_border(s, pixel);
+      return;
     }
-    return;
+    apart *= p->stride_w;
   }
-  for (int32_t i = 0; i < 4; ++i, ++spread) {
-    if (from[i] == NULL) {
-      td_spread_1(patch_of(s, pixel + i), s->quads, spread);
-      continue;
-    }
-    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
-      td_spread_1(from[i] + ky * step, p->row_bytes / 4, spread + 2 * ky * p->row_bytes);
-    }
-  }
+  for (int32_t i = 0; i < 4; ++i, first += apart) from[i] = first;
+  td_spread_4(from, p->row_bytes / 4, p->kernel_h, p->dilation_h * p->in_w * p->in_c, s->spread);
 }
 
-static void four_pixels(const td_slice *s, int32_t pixel) {
+/* Without columns in place where a row of weights is no run of fours. */
+static void find_columns(td_slice *s) {
+  const td_conv_2d *p = s->p;
+  const int32_t spare = p->in_w * p->in_c - p->row_bytes;
+  const int32_t last = spare / p->in_c + p->pad_w;
+  s->first_x = (p->pad_w + p->stride_w - 1) / p->stride_w;
+  s->end_x = s->rows_of_fours && spare >= 0 ? last / p->stride_w + 1 : 0;
+  if (s->end_x > p->out_w) s->end_x = p->out_w;
+}
+
+static void four_pixels(td_slice *s, int32_t pixel) {
   spread_pixels(s, pixel);
-  int8_t *out = s->out + pixel * s->p->out_c;
-  td_four_pixels four = {s->spread,   s->spread + 8 * s->quads, s->records,   out,
-                         s->p->out_c, out + s->channels,        s->quads & 1, s->weights};
-  td_run_four_pixels(&four);
+  s->four.out = s->out + pixel * s->four.row;
+  s->four.end = s->four.out + s->channels;
+  if (s->above) {
+    td_run_four_pixels_above(&s->four);
+  } else {
+    td_run_four_pixels(&s->four);
+  }
 }
 
 #endif
 
 /* By fours; what is left over is done with the last pixels before it again, or one by one where
  * that is less work. */
-static void all_pixels(const td_slice *s, int32_t pixels) {
+static void all_pixels(td_slice *s, int32_t pixels) {
   const int32_t left = pixels % 4;
   for (int32_t i = 0; i + 4 <= pixels; i += 4) four_pixels(s, i);
   if (left > 1 && pixels > 4) {
@@ -150,6 +153,10 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
       (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
   s.flat = s.rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
            p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
+#ifndef __OPTIMIZE_SIZE__
+  find_columns(&s);
+  s.above = p->out_zero_point == -128;
+#endif
   s.spread = scratch;
   s.column = (int8_t *)(s.spread + 8 * quads);
   memset(s.column, 0, (uint32_t)(4 * quads));
@@ -159,6 +166,12 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
       s.out = out + n * pixels * p->out_c + g * channels;
       s.weights = p->weights + g * pairs * 8 * quads;
       s.records = records + g * pairs;
+#ifndef __OPTIMIZE_SIZE__
+      const td_four_pixels four = {s.spread, s.spread + 8 * quads, s.records, NULL,
+                                   p->out_c, 3 * p->out_c,         NULL,      quads & 1,
+                                   s.weights};
+      s.four = four;
+#endif
       all_pixels(&s, pixels);
     }
   }

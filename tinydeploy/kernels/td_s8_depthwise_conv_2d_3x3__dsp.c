@@ -13,10 +13,11 @@ typedef struct {
   uintptr_t rows[3];       /* of the input: its left column, which may lie before the input */
   int32_t pixel;           /* bytes to the column on the right */
   const uint32_t *weights; /* [quads, 3, 3, 2]: channels (0, 2) and (1, 3) of each tap */
-  const td_record *record;
+  const int32_t *record;   /* [quads, 4 + 12]: folded of four channels, then what each has else */
   int8_t *out, *end;
   int32_t columns;  /* INSIDE, ... */
   uint32_t outside; /* in_zero_point twice, as int16 */
+  int32_t above;    /* the output's zero point is -128 */
 } td_window;
 
 /* Weights as td_bottom and td_top take them. */
@@ -49,15 +50,16 @@ static void spread_weights(const int8_t *weights, int32_t words, uint32_t *sprea
 #define LEFT(row, at) TAP(at, "[" row "], #4")
 #define MIDDLE(row, at) TAP(at, "[" row ", r4]")
 #define RIGHT(row, at) TAP(at, "[" row ", r4, lsl #1]")
-#define CHANNEL(acc, multiplier_at, offset_at) \
-  "ldrd r11, r12, [r10, #" multiplier_at       \
-  "]\n\t"                                      \
-  "ldr lr, [r10, #" offset_at "]\n\t" TD_FINISH(acc, acc, "r11", "r12", "lr")
+#define CHANNEL(FINISH, acc) "ldmia r10!, {r11, r12, lr}\n\t" FINISH(acc, acc, "r11", "r12", "lr")
 
-typedef char td_window_layout[offsetof(td_window, outside) == 36 ? 1 : -1];
+#define CHANNELS(FINISH) \
+  CHANNEL(FINISH, "r6") CHANNEL(FINISH, "r7") CHANNEL(FINISH, "r8") CHANNEL(FINISH, "r9")
+
+typedef char td_window_layout[offsetof(td_window, above) == 40 ? 1 : -1];
 
 /* It needs every register, so it is written as a whole: r1 to r3 the rows, r4 `pixel`, r5 the
- * weights, r6 to r9 the sums of four channels. */
+ * weights, r6 to r9 the sums of four channels. From label 3 on all columns lie inside, from 2 on
+ * all but the right one. */
 static void run_window(td_window *w) {
   register td_window *r0 __asm__("r0") = w;
   __asm__ volatile(
@@ -65,15 +67,11 @@ static void run_window(td_window *w) {
       "1:\n\t"
       "ldr r10, [r0, #20]\n\t"
       "ldr r11, [r0, #32]\n\t"
-      "ldr r6, [r10]\n\t"
-      "ldr r7, [r10, #16]\n\t"
-      "ldr r8, [r10, #32]\n\t"
-      "ldr r9, [r10, #48]\n\t"
+      "ldmia r10, {r6, r7, r8, r9}\n\t"
       "cmp r11, #1\n\t"
       "blo 3f\n\t"
       "ldr r10, [r0, #36]\n\t"
       "bhi 2f\n\t"
-      /* without the left column */
       TAP_OUTSIDE("0") TAP_OUTSIDE("24") TAP_OUTSIDE("48")
       MIDDLE("r1", "8") RIGHT("r1", "16") MIDDLE("r2", "32") RIGHT("r2", "40")
       MIDDLE("r3", "56") RIGHT("r3", "64")
@@ -81,7 +79,6 @@ static void run_window(td_window *w) {
       "adds r2, #4\n\t"
       "adds r3, #4\n\t"
       "b 4f\n"
-      /* without the right column */
       "2:\n\t"
       TAP_OUTSIDE("16") TAP_OUTSIDE("40") TAP_OUTSIDE("64")
       MIDDLE("r1", "8") LEFT("r1", "0") MIDDLE("r2", "32") LEFT("r2", "24")
@@ -94,9 +91,15 @@ static void run_window(td_window *w) {
       "4:\n\t"
       "adds r5, #72\n\t"
       "ldr r10, [r0, #20]\n\t"
-      CHANNEL("r6", "4", "12") CHANNEL("r7", "20", "28")
-      CHANNEL("r8", "36", "44") CHANNEL("r9", "52", "60")
-      "adds r10, r10, #64\n\t"
+      "adds r10, #16\n\t" 
+      "ldr r11, [r0, #40]\n\t"
+      "cmp r11, #0\n\t"
+      "bne 5f\n\t"
+      CHANNELS(TD_FINISH)
+      "b 6f\n"
+      "5:\n\t"
+      CHANNELS(TD_FINISH_ABOVE)
+      "6:\n\t"
       "ldrd r11, r12, [r0, #24]\n\t"
       "str r10, [r0, #20]\n\t"
       "strb r6, [r11], #1\n\t"
@@ -112,13 +115,16 @@ static void run_window(td_window *w) {
         "memory");
 }
 
+#undef CHANNELS
+#undef CHANNEL
+
 #else
 
 static void run_window(td_window *w) {
   const uint32_t *weights = w->weights;
-  for (int32_t c = 0; w->out != w->end; c += 4, w->out += 4, w->record += 4) {
+  for (int32_t c = 0; w->out != w->end; c += 4, w->out += 4, w->record += 16) {
     int32_t acc[4];
-    for (int32_t i = 0; i < 4; ++i) acc[i] = w->record[i].folded;
+    for (int32_t i = 0; i < 4; ++i) acc[i] = w->record[i];
     for (int32_t i = 0; i < TAPS; ++i, weights += 2) {
       const int32_t column = i % 3;
       uint32_t even = w->outside, odd = w->outside;
@@ -133,7 +139,11 @@ static void run_window(td_window *w) {
       acc[2] = td_top(even, weights[0], acc[2]);
       acc[3] = td_top(odd, weights[1], acc[3]);
     }
-    for (int32_t i = 0; i < 4; ++i) w->out[i] = td_finish(w->record[i], acc[i]);
+    for (int32_t i = 0; i < 4; ++i) {
+      const int32_t *of = w->record + 4 + 3 * i;
+      const td_record record = {0, of[0], of[1], of[2]};
+      w->out[i] = td_finish(record, acc[i]);
+    }
   }
 }
 
@@ -153,7 +163,7 @@ static void run_row(const td_depthwise_conv_2d *p, const int8_t *in, int32_t top
   }
   int32_t left = -p->pad_w;
   for (int32_t x = p->out_w; x > 0; --x, left += p->stride_w) {
-    w->record = (const td_record *)p->requant;
+    w->record = p->requant;
     w->end = w->out + channels;
     w->columns = left < 0 ? WITHOUT_LEFT : left + 3 > p->in_w ? WITHOUT_RIGHT : INSIDE;
     run_window(w);
@@ -169,7 +179,8 @@ void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_
   td_window w = {.pixel = channels,
                  .weights = weights,
                  .out = out,
-                 .outside = (uint32_t)(p->in_zero_point & 0xffff) * 0x10001u};
+                 .outside = (uint32_t)(p->in_zero_point & 0xffff) * 0x10001u,
+                 .above = p->out_zero_point == -128};
   spread_weights(p->weights, TAPS * channels / 4, weights);
   memset(outside, p->in_zero_point, (uint32_t)(3 * channels));
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * channels) {

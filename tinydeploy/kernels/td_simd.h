@@ -100,6 +100,14 @@ typedef struct {
   "smmlsr " to ", " to ", " scale ", " offset         \
   "\n\t"                                              \
   "ssat " to ", #8, " to "\n\t"
+/* The same where the output's zero point is -128: all v <= 0 end there, however they are rounded.
+ */
+#define TD_FINISH_ABOVE(to, acc, multiplier, scale, offset) \
+  "smmlar " to ", " acc ", " multiplier ", " acc            \
+  "\n\t"                                                    \
+  "smmlsr " to ", " to ", " scale ", " offset               \
+  "\n\t"                                                    \
+  "ssat " to ", #8, " to "\n\t"
 #endif
 
 /* Saturated to int8. */

@@ -28,7 +28,7 @@ static inline const int8_t *td_tap(uintptr_t origin, intptr_t offset) {
 /* memory: 8 * taps + in_c bytes, 8-byte aligned. */
 static inline td_taps td_taps_init(const td_depthwise_conv_2d *p, void *memory) {
   int8_t *outside = (int8_t *)memory + 8 * p->kernel_h * p->kernel_w;
-  memset(outside, p->in_zero_point, (uint32_t)p->in_c);
+  memset(outside, p->in_zero_point, (size_t)p->in_c);
   td_taps t = {memory, outside, 0, 0};
   return t;
 }

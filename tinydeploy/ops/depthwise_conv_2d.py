@@ -178,6 +178,9 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         return helium.tiles(rows)
     if kernel is MVE:
         return helium.by_eights(rows)
+    if kernel is DSP_ROWS:
+        columns = rows.reshape(-1, 3, 3).transpose(0, 2, 1)[..., [0, 1, 1, 2]]
+        return Constant("weights", np.ascontiguousarray(columns), align=4)
     quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
     return Constant("weights", quads, align=4)
 
@@ -188,6 +191,10 @@ def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) 
         if kernel is MVE_3X3:
             return Constant("requant", np.column_stack([bias, rows[:, ::-1]]))
         return Constant("requant", helium.evens_and_odds(np.column_stack([bias, rows])))
+    if kernel is DSP_3X3:
+        fours = requant.fast_records(folded).data.reshape(-1, 4, 4)
+        parts = [fours[..., 0], fours[..., 1:].reshape(-1, 12)]
+        return Constant("requant", np.concatenate(parts, axis=1), align=8)
     return requant.fast_records(folded) if kernel.isa is Isa.DSP else requant.records(folded)
 
 
@@ -195,6 +202,8 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     if kernel is MVE_3X3:
         stride = params.w.stride
         return helium.TILE_COLUMN_BYTES * (stride * ceil_to(params.w.out, 2 * stride) + 2)
+    if kernel is DSP_ROWS:
+        return 32 * (params.w.out + 2)
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
 
 
@@ -204,7 +213,7 @@ def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
     if p.batches != 1:
         return ()
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
-    if kernel is MVE_3X3:
+    if kernel in (MVE_3X3, DSP_ROWS):
         lines = 2 if p.h.stride == 1 else 1
         first = np.arange(0, p.h.out, lines)
         steps = np.stack([first, np.minimum(first + lines, p.h.out)], axis=1) * p.w.out
@@ -220,6 +229,16 @@ def _3x3(params: Params) -> bool:
     before, after = params.w.padded
     narrow = before <= 1 and after <= 1 and params.w.size >= 2
     return plain and narrow and _by_fours(params)
+
+
+def _rows(params: Params) -> bool:
+    """Where two rows at once take clearly fewer instructions than windows one by one."""
+    h, w = params.h, params.w
+    plain = _3x3(params) and h.stride == w.stride == 1
+    if not plain or h.pad > 1 or w.out < 2:
+        return False
+    steps = 65 * ceil_to(w.out, 2) // 2 + 27 + 25 * (w.out + 2) // 4
+    return ceil_to(h.out, 2) // 2 * steps < 27 * h.out * w.out
 
 
 def _tiles(params: Params) -> bool:
@@ -251,6 +270,7 @@ _CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV_SCALAR)
 MVE_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__mve", Isa.MVE, _tiles)
 MVE = Kernel("td_s8_depthwise_conv_2d__mve", Isa.MVE, _by_eights)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
+DSP_ROWS = Kernel("td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, _rows, large=True)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
@@ -258,6 +278,7 @@ KERNELS = (
     MVE_3X3,
     MVE,
     CONV_DSP,
+    DSP_ROWS,
     DSP_3X3,
     DSP,
     CONV_SCALAR,

@@ -11,7 +11,7 @@ from tinydeploy.tflite.writer import int32, single_operator
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     batches = draw(st.integers(1, 2))
-    kind = draw(st.sampled_from(("own", "own", "own", "any", "any", "long")))
+    kind = draw(st.sampled_from(("own", "own", "rows", "any", "any", "long")))
     types = activation_types
     if kind == "long":  # more products than 32-bit sums of int16 hold
         padding, h, w = draw(windows(filters=(23,)))
@@ -22,6 +22,10 @@ def cases(draw: st.DrawFn) -> Case:
         channels, multiplier = draw(
             st.sampled_from(((4, 1), (8, 1), (12, 1), (20, 1), (35, 1), (1, 5), (1, 8)))
         )
+        types = st.just(INT8)
+    elif kind == "rows":
+        padding, h, w = draw(windows(filters=(3,), strides=(1,)))
+        channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1))))
         types = st.just(INT8)
     else:
         padding, h, w = draw(windows(dilations=(1, 1, 2, 3)))

@@ -27,7 +27,11 @@ class Window:
 
 @st.composite
 def window(
-    draw: st.DrawFn, padding: Padding, dilations: Sequence[int], filters: Sequence[int]
+    draw: st.DrawFn,
+    padding: Padding,
+    dilations: Sequence[int],
+    filters: Sequence[int],
+    strides: Sequence[int],
 ) -> Window:
     """Any window of at least one output; where the padding is VALID it fits."""
     filter_ = draw(st.sampled_from(tuple(filters)))
@@ -35,18 +39,21 @@ def window(
     reach = (filter_ - 1) * dilation + 1
     smallest = reach if padding is Padding.VALID else 1
     size = draw(st.integers(smallest, max(smallest, 9)))
-    stride = draw(st.integers(1, 4))
+    stride = draw(st.sampled_from(tuple(strides)))
     covered = size if padding is Padding.SAME else size - reach + 1
     return Window(size, filter_, stride, dilation, -(-covered // stride))
 
 
 @st.composite
 def windows(
-    draw: st.DrawFn, dilations: Sequence[int] = (1,), filters: Sequence[int] = (1, 2, 3, 4, 5)
+    draw: st.DrawFn,
+    dilations: Sequence[int] = (1,),
+    filters: Sequence[int] = (1, 2, 3, 4, 5),
+    strides: Sequence[int] = (1, 2, 3, 4),
 ) -> tuple[Padding, Window, Window]:
     """(padding, window along the height, along the width)"""
     padding = draw(st.sampled_from((Padding.SAME, Padding.VALID)))
-    h, w = (draw(window(padding, dilations, filters)) for _ in range(2))
+    h, w = (draw(window(padding, dilations, filters, strides)) for _ in range(2))
     return padding, h, w
 
 
