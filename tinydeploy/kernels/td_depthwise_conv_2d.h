@@ -70,6 +70,12 @@ void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const 
 void td_s8_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 
+/* What td_conv_16x8.h computes, where td_16x8.h rounds once: out = clamp(high(sum, multiplier)).
+ * Zero points are 0, low and high int16. As above, but requant has no scales. scratch: 8 * taps +
+ * 2 * in_c bytes. in, out: 2-byte aligned. */
+void td_s16_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int16_t *in, int16_t *out,
+                                   void *scratch);
+
 /* A kernel of 3 x 3 without dilation, both strides 1 or both 2, in_c is out_c.
  * weights: [out_c, 4, 4] of column and row, the first of each all zeros; then 8 zeros. requant:
  * [out_c, 3] of folded and a scale and multiplier of td_mve.h. scratch: 64 bytes for each of

@@ -42,6 +42,9 @@ CONV = Kernel("td_s16_conv_2d__scalar", Isa.SCALAR, is_narrow)
 CONV_WIDE = Kernel(
     "td_s16_conv_2d_wide__scalar", Isa.SCALAR, lambda p: is_16x8(p) and p.requant.wide
 )
+DEPTHWISE_MVE = Kernel(
+    "td_s16_depthwise_conv_2d__mve", Isa.MVE, lambda p: p.in_c == p.out_c and _rounds_once(p)
+)
 DEPTHWISE = Kernel("td_s16_depthwise_conv_2d__scalar", Isa.SCALAR, is_narrow)
 CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV, CONV_WIDE)
 
@@ -73,13 +76,16 @@ def lower(
         "dilation_w": w.dilation,
         "pad_h": h.pad,
         "pad_w": w.pad,
-        "groups": layer.groups,
         "low": requant.low,
         "high": requant.high,
         "weights": _pack(layer, kernel, weights),
         "requant": _tables(layer, kernel, bias),
     }
     struct = "td_conv_16x8"
+    if kernel is DEPTHWISE_MVE:
+        struct = "td_depthwise_conv_2d"
+    else:
+        fields["groups"] = layer.groups
     if kernel is CONV_MVE:
         struct = "td_conv_2d"
         fields["row_bytes"] = w.kernel * (layer.in_c // layer.groups)
@@ -105,6 +111,8 @@ def _strips(layer: Params) -> helium.Strips:
 def _scratch_bytes(layer: Params, kernel: Kernel) -> int:
     if kernel is CONV_MVE:
         return _strips(layer).scratch_bytes
+    if kernel is DEPTHWISE_MVE:
+        return 8 * layer.h.kernel * layer.w.kernel + 2 * layer.in_c
     return 0 if kernel is DEPTHWISE else 2 * _packed(layer, kernel)
 
 
@@ -113,6 +121,9 @@ def _tables(layer: Params, kernel: Kernel, bias: Array | None) -> Constant:
     assert isinstance(requant, Requantization16x8)
     if kernel is CONV_MVE:
         return helium.tables_16x8(requant, bias, layer.groups)
+    if kernel is DEPTHWISE_MVE:
+        table = np.column_stack(helium.requantization_16x8(requant, bias))
+        return Constant("requant", helium.evens_and_odds(table))
     return requant.wide_records(bias) if kernel is CONV_WIDE else requant.records(bias)
 
 
@@ -124,6 +135,8 @@ def _pack(layer: Params, kernel: Kernel, weights: Array) -> Constant:
     """The layouts that td_conv_16x8.h asks for."""
     if kernel is DEPTHWISE:
         return Constant("weights", weights.T, align=1)
+    if kernel is DEPTHWISE_MVE:
+        return helium.by_eights(weights)
     if kernel is CONV_MVE:
         taps = weights.reshape(layer.out_c, layer.h.kernel, layer.w.kernel, -1)
         by_columns = taps.transpose(0, 2, 1, 3).reshape(layer.out_c, -1)

@@ -283,6 +283,7 @@ KERNELS = (
     DSP,
     CONV_SCALAR,
     SCALAR,
+    conv_16x8.DEPTHWISE_MVE,
     conv_16x8.DEPTHWISE,
     conv_16x8.CONV_WIDE,
 )

@@ -122,13 +122,18 @@ def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) 
     return _tables(*requantization(requant, folded), groups)
 
 
-def tables_16x8(requant: Requantization16x8, bias: Array | None, groups: int) -> Constant:
-    """int32: for each group, bias [ceil(n / 4), 4], then multipliers [ceil(n / 4), 4].
+def requantization_16x8(requant: Requantization16x8, bias: Array | None) -> tuple[Array, Array]:
+    """(where sums start [channels], multipliers [channels, 1]), where it rounds once.
 
     A record that shifts left by 1 has no sum but its bias.
     """
     start, multipliers, left = requant.records(bias).data.T
-    return _tables(start << left, multipliers[:, np.newaxis], groups)
+    return start << left, multipliers[:, np.newaxis]
+
+
+def tables_16x8(requant: Requantization16x8, bias: Array | None, groups: int) -> Constant:
+    """int32: for each group, bias [ceil(n / 4), 4], then multipliers [ceil(n / 4), 4]."""
+    return _tables(*requantization_16x8(requant, bias), groups)
 
 
 def _tables(bias: Array, rows: Array, groups: int) -> Constant:
