@@ -93,7 +93,7 @@ def _hints(record: type[Any]) -> dict[str, Any]:
 def _record(record: type[T], table: Any, keys: tuple[str, ...]) -> T:
     if not isinstance(table, dict):
         raise DataError(keys, f"{_dotted(keys)} must be a table, and is {_kind(table)}")
-    hints = _hints(record)
+    hints = _hints(typing.cast(Any, record))
     fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, record))}
     for key in table:
         if key not in fields:
@@ -164,7 +164,7 @@ def _schema(kind: Any, found: dict[str, Any], name: str = "") -> dict[str, Any]:
     name = name or typing.cast(type[Any], kind).__name__
     if name not in found:
         found[name] = {}  # keeps the order of first mention
-        hints = _hints(kind)
+        hints = _hints(typing.cast(Any, kind))
         properties, required = {}, []
         for item in dataclasses.fields(kind):
             properties[item.name] = _schema(hints[item.name], found)
