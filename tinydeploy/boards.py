@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -232,10 +233,19 @@ def load(name: str, folders: Sequence[Path] = ()) -> Board:
     """
     if name == HOST.name:
         return HOST
+    return _read_board(path_of(name, folders), folders)
+
+
+def path_of(name: str, folders: Sequence[Path] = ()) -> Path:
+    """The board.toml of a board; `host` has none.
+
+    Raises:
+        InputError: No such board.
+    """
     for folder in _search(folders):
         path = folder / name / "board.toml"
         if is_name(name) and path.is_file():
-            return _read_board(path, folders)
+            return path
     names = [HOST.name, *_board_paths(folders)]
     near = difflib.get_close_matches(name.lower(), names, 3, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "tinydeploy boards lists them"
@@ -250,6 +260,29 @@ def all_boards(folders: Sequence[Path] = ()) -> tuple[Board, ...]:
     """
     found = _board_paths(folders)
     return (*(_read_board(found[name], folders) for name in sorted(found)), HOST)
+
+
+def load_mcu(name: str, folders: Sequence[Path] = ()) -> Mcu:
+    """The microcontroller of that name; its flash may be left to the board.
+
+    Raises:
+        InputError: No such microcontroller, or its file is wrong.
+    """
+    return _read_mcu(name, Path("--mcu"), folders)
+
+
+def table(folders: Sequence[Path] = ()) -> list[list[str]]:
+    """A row a board, as docs/boards.md shows them."""
+    from .report.terminal import size
+
+    rows = []
+    for board in all_boards(folders):
+        memories = ["", ""]
+        if board.flash is not None and board.ram is not None:
+            memories = [size(board.flash.bytes), size(board.ram.bytes)]
+        runners = ", ".join(board.runners)
+        rows.append([f"`{board.name}`", board.title, board.core.title, *memories, runners])
+    return rows
 
 
 def schema() -> dict[str, Any]:
@@ -385,5 +418,9 @@ def _contiguous_ram(memories: tuple[Memory, ...]) -> list[Memory]:
     return joined
 
 
-if __name__ == "__main__":  # python -m tinydeploy.boards > boards/board.schema.json
-    print(json.dumps(schema(), indent=2))
+if __name__ == "__main__":
+    # python -m tinydeploy.boards > boards/board.schema.json; with --table, docs/boards.md's rows
+    if sys.argv[1:] == ["--table"]:
+        print("\n".join(f"| {' | '.join(row)} |" for row in table()))
+    else:
+        print(json.dumps(schema(), indent=2))

@@ -371,6 +371,29 @@ def boards_show(folders: tuple[Path, ...], name: str, as_json: bool) -> None:
     print_facts(facts, console())
 
 
+@boards.command("new")
+@click.argument("name")
+@click.option(
+    "--mcu", required=True, metavar="NAME", help="A microcontroller: boards/mcu/NAME.toml."
+)
+@click.option(
+    "--in",
+    "target",
+    type=_FILE,
+    metavar="DIR",
+    help="Your folder of boards. Default: the first that --boards or tinydeploy.toml names.",
+)
+@click.pass_obj
+def boards_new(folders: tuple[Path, ...], name: str, mcu: str, target: Path | None) -> None:
+    """Begin a board NAME of your own: a board.toml that runs in the emulator at once."""
+    from . import scaffold
+
+    folder = target or (folders[0] if folders else Path("boards"))
+    path = scaffold.new_board(name, mcu, folder, folders)
+    click.echo(f"wrote {os.path.relpath(path)}")
+    click.echo(f"next: tinydeploy verify MODEL --board {name} --boards {os.path.relpath(folder)}")
+
+
 @main.command()
 @_json
 def doctor(as_json: bool) -> None:

@@ -15,6 +15,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -83,10 +84,16 @@ def definitions(records: Mapping[str, type[Any]]) -> dict[str, Any]:
     return found
 
 
+@cache
+def _hints(record: type[Any]) -> dict[str, Any]:
+    """The types of a dataclass's fields, with what `Annotated` says of them."""
+    return typing.get_type_hints(record, include_extras=True)
+
+
 def _record(record: type[T], table: Any, keys: tuple[str, ...]) -> T:
     if not isinstance(table, dict):
         raise DataError(keys, f"{_dotted(keys)} must be a table, and is {_kind(table)}")
-    hints = typing.get_type_hints(record, include_extras=True)
+    hints = _hints(typing.cast(Any, record))
     fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, record))}
     for key in table:
         if key not in fields:
@@ -157,7 +164,7 @@ def _schema(kind: Any, found: dict[str, Any], name: str = "") -> dict[str, Any]:
     name = name or typing.cast(type[Any], kind).__name__
     if name not in found:
         found[name] = {}  # keeps the order of first mention
-        hints = typing.get_type_hints(kind, include_extras=True)
+        hints = _hints(typing.cast(Any, kind))
         properties, required = {}, []
         for item in dataclasses.fields(kind):
             properties[item.name] = _schema(hints[item.name], found)

@@ -21,6 +21,29 @@ TOOLCHAINS = ("arm-gnu", "zig")
 HERE = Path(__file__).parent
 
 
+def boot_rom(board: Board) -> str:
+    """What its boot ROM wants in the flash; "" for nothing."""
+    return board.mcu.boot.ip if board.mcu is not None and board.mcu.boot is not None else ""
+
+
+def kind(board: Board) -> tuple[str, ...]:
+    """What of a board's C no other file has: its core, serial port, counter and boot ROM."""
+    mcu, console = board.mcu, board.console
+    assert mcu is not None
+    assert console is not None
+    return (
+        board.core.name,
+        board.core.fpu,
+        mcu.uarts[console.uart].ip,
+        boot_rom(board),
+        mcu.counter.ip if mcu.counter else "",
+    )
+
+
+# The first board of each kind.
+ONE_OF_EACH = tuple({kind(board): board for board in reversed(CORTEX_M)}.values())
+
+
 def build(board: Board, toolchain: str, main: str, folder: Path) -> Firmware:
     """Compiles a board's files and a main of this folder, every warning an error, and links them.
 

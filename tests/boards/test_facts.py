@@ -17,10 +17,11 @@ from tests.boards.kit import CORTEX_M, SCHEMA, SHIPPED
 from tests.support import REPOSITORY
 from tinydeploy import boards, cores
 from tinydeploy.boards import Board
-from tinydeploy.console import rate_divisor, setup_steps
+from tinydeploy.console import setup_steps
 from tinydeploy.emit.board import board_files
 from tinydeploy.errors import InputError
 from tinydeploy.plan.plan import Isa
+from tinydeploy.rates import rate_divisor
 
 FILES = sorted((REPOSITORY / "boards").rglob("*.toml"))
 
@@ -126,6 +127,14 @@ DIVISORS = {
     "netduinoplus2": 139,
     "microbit": 0x01D7E000,  # nRF51 reference manual, BAUDRATE, Baud115200
     "mps2_an386": 217,
+    "raspberry_pi_pico": 6 << 6 | 33,  # RP2040 Datasheet, 4.2.7.1's method: IBRD, FBRD
+    "ek_tm4c123gxl": 8 << 6 | 44,
+    "same54_xpro": 63019,
+    "nrf5340_dk": 0x01D60000,  # Product Specification, BAUDRATE, Baud115200
+    "mbed_lpc1768": 0xC1 << 16 | 2,  # 4 MHz / (16 * 2 * (1 + 1 / 12))
+    "frdm_k64f": 11 << 5 | 12,
+    "slwrb4161a": 2384,
+    "arduino_uno_r4_minima": 0xEC << 8 | 7,
 }
 
 

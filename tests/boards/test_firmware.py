@@ -51,12 +51,19 @@ def firmware(
     return built[key]
 
 
-on_every_board = pytest.mark.parametrize("board", kit.CORTEX_M, ids=lambda b: b.name)
+def of_every_kind(boards_: tuple[Board, ...]) -> pytest.MarkDecorator:
+    """GCC for one board of each kind; clang for one of each core and boot ROM."""
+    first = {(b.core, kit.boot_rom(b)): b for b in reversed(boards_)}.values()
+    pairs = [(b, "arm-gnu") for b in boards_] + [(b, "zig") for b in first]
+    return pytest.mark.parametrize(
+        ("board", "toolchain"), pairs, ids=[f"{toolchain}-{b.name}" for b, toolchain in pairs]
+    )
+
+
 with_every_toolchain = pytest.mark.parametrize("toolchain", kit.TOOLCHAINS)
 
 
-@on_every_board
-@with_every_toolchain
+@of_every_kind(kit.ONE_OF_EACH)
 def test_vector_table(board: Board, firmware: Firmware) -> None:
     assert board.mcu is not None
     assert board.flash is not None
@@ -86,8 +93,7 @@ def test_vector_table(board: Board, firmware: Firmware) -> None:
     assert int.from_bytes(after, "little") != fault
 
 
-@on_every_board
-@with_every_toolchain
+@of_every_kind(kit.ONE_OF_EACH)
 def test_sections(board: Board, firmware: Firmware) -> None:
     assert board.flash is not None
     assert board.ram is not None
@@ -146,10 +152,7 @@ def _works(firmware: Firmware, runner: str, *rates: int) -> None:
         _reports_a_fault(transport, firmware)
 
 
-@pytest.mark.parametrize(
-    "board", [b for b in kit.CORTEX_M if b.unicorn], ids=lambda board: board.name
-)
-@with_every_toolchain
+@of_every_kind(tuple(b for b in kit.ONE_OF_EACH if b.unicorn))
 def test_in_the_embedded_emulator(firmware: Firmware, board: Board) -> None:
     require("unicorn")
     assert board.mcu is not None

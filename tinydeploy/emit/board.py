@@ -9,8 +9,9 @@ from jinja2 import Environment
 from .. import __version__, paths
 from ..boards import Board, Console, Mcu, Step
 from ..bootblocks import Block, blocks
-from ..console import DRIVERS, rate_divisor, setup_steps
+from ..console import setup_steps
 from ..errors import InputError
+from ..rates import DRIVERS, rate_divisor
 from . import rendering
 
 # Vectors 2 to 15; "" is reserved.
