@@ -230,9 +230,13 @@ class UnicornTransport(ClosesOnExit):
             self._uc.mem_map(
                 page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE
             )
+        come: dict[tuple[int, int], int] = {}
         for step in steps:
-            if step.wait and step.register // PAGE_BYTES in pages:
-                self._uc.mem_write(step.register, step.wait.to_bytes(step.bytes, "little"))
+            if step.register // PAGE_BYTES in pages:
+                place = step.register, step.bytes
+                come[place] = come.get(place, 0) | step.wait
+        for (register, size), bits in come.items():
+            self._uc.mem_write(register, bits.to_bytes(size, "little"))
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib
