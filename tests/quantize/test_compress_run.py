@@ -18,6 +18,7 @@ from tests.quantize import keraskit
 from tests.support import REPOSITORY, require
 from tinydeploy.errors import InputError, RequestError
 from tinydeploy.quantize.compress.run import JSON, CompressRequest, run
+from tinydeploy.quantize.finish import read_metadata
 from tinydeploy.quantize.frameworks import module
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -110,6 +111,9 @@ def test_every_stage_has_its_figures(project: Path, whole: Any) -> None:
     assert len(written["stages"]) == 6
     final = (project / "whole" / whole.result).read_bytes()
     assert final == (project / "whole" / whole.stages[-1].tflite).read_bytes()
+    described = read_metadata(final)
+    assert described["recipe"] == "train > filters -50% > prune 50% > cluster 8 > PCQAT"
+    assert len(described["data_sha256"]) == len(described["source_sha256"]) == 64
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(project: Path, whole: Any) -> None:

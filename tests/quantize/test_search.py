@@ -14,6 +14,7 @@ import pytest
 from tests.quantize import badly_scaled
 from tests.support import require
 from tinydeploy.errors import DoesNotFit, InputError, RequestError, TinydeployError
+from tinydeploy.quantize.finish import read_metadata
 from tinydeploy.quantize.search import Local, SearchRequest, mixed, parse_drop, search, trial
 from tinydeploy.quantize.search.executors import Done, Finished, Job
 from tinydeploy.quantize.search.front import choose, on_front
@@ -321,6 +322,9 @@ def test_without_repairs_int16_for_two_layers_is_found(found: tuple[Search, byte
     assert taken.instructions < whole.instructions
     assert taken.verified
     assert len(content) == taken.file_bytes
+    described = read_metadata(content)
+    assert described["recipe"] == taken.name
+    assert len(described["data_sha256"]) == len(described["source_sha256"]) == 64
     worst = sorted(result.harms, key=lambda h: -h.alone)
     assert {h.index for h in worst[:2]} == {0, 1}
 

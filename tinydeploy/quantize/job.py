@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..errors import InputError
 from ..files import write_whole
 from . import repair
@@ -21,6 +19,7 @@ from .compare import MOST_COMPARED, Score, Yardstick, yardstick
 from .data import Dataset, load, subset
 from .finish import Verdict, finish, verdict
 from .floatmodel import FloatModel, prepare
+from .provenance import provenance
 from .ptq import quantize
 from .ranges import Pin
 from .schemes import INT8, Override, Scheme, layer_schemes, tensor_bits
@@ -30,7 +29,6 @@ from .suspicions import suspicions
 
 ALL = "all"
 _COMPARED_SIZES = 200
-_LARGEST_HASHED_BYTES = 1 << 30
 
 Progress = Callable[[str, int, int], None]
 
@@ -281,7 +279,7 @@ def _of_labels(score: Score | None, measure: Yardstick | None) -> list[str]:
 def _metadata(
     request: QuantizeRequest, source: bytes, method: str, samples: int, data: Dataset | None
 ) -> dict[str, str]:
-    """What the file says of itself: no path, no time, so that the same inputs give the same."""
+    """What the file says of itself."""
     recipe: dict[str, Any] = {
         "scheme": dataclasses.asdict(request.scheme),
         "calibration": method,
@@ -290,25 +288,13 @@ def _metadata(
         "pins": [dataclasses.asdict(p) for p in request.pins],
         **({"repairs": list(request.repairs)} if request.repairs else {}),
     }
-    names = request.labels or (data.label_names if data else ())
-    described = {
-        "recipe": json.dumps(recipe, sort_keys=True),
-        "source_sha256": hashlib.sha256(source).hexdigest(),
-        "data_sha256": _hash(request.data),
-        "normalization": request.transform,
-        "labels": json.dumps(list(names)) if names else "",
-        "tools": f"tinydeploy {__version__}, "
-        f"ai-edge-quantizer {importlib.metadata.version('ai-edge-quantizer')}",
-    }
+    described = provenance(
+        json.dumps(recipe, sort_keys=True),
+        hashlib.sha256(source).hexdigest(),
+        data=request.data,
+        transform=request.transform,
+        labels=request.labels or (data.label_names if data else ()),
+    )
     if not request.scheme.is_static:
         described["use"] = "comparison only: no microcontroller engine runs it"
     return described
-
-
-def _hash(spec: str | None) -> str:
-    """Of a data file; empty for folders and functions."""
-    path = Path(spec) if spec else None
-    if path is None or not path.is_file() or path.stat().st_size > _LARGEST_HASHED_BYTES:
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,6 +27,7 @@ from .. import calibrate, keras, ptq
 from ..data import Dataset, arranger, load, subset
 from ..finish import finish
 from ..frameworks import native_silence, tf_keras
+from ..provenance import provenance
 from ..subject import open_subject
 from . import cluster, distill, figures, filters, prune, qat, recipe
 from .recipe import Recipe, Step
@@ -246,10 +247,15 @@ class _Run:
     def _to_int8(self, model: Any, name: str, i: int) -> bytes:
         """The finished `.tflite`: by what was learned, or quantised after training."""
         steps = self._recipe.step[:i]
-        metadata = {
-            "recipe": " > ".join(recipe.labels(self._recipe.step)[:i]) or "original",
-            "model_sha256": digest(self._home / self._recipe.model),
-        }
+        found = self._recipe
+        metadata = provenance(
+            " > ".join(recipe.labels(found.step)[:i]) or "original",
+            digest(self._home / found.model),
+            data=str(self._home / (found.calibration or found.data)),
+            transform=found.transform,
+            labels=self._data.label_names,
+            packages=_PACKAGES,
+        )
         if steps and steps[-1].quantizes:
             return finish(qat.to_int8(model, name, _Samples(self, model)), metadata, label=name)
         content = keras.to_tflite(model, name)

@@ -89,13 +89,14 @@ class Made:
     layers: Mapping[str, int]
 
 
-def make(model: FloatModel, recipe: Recipe, dataset: Dataset) -> Made:
+def make(model: FloatModel, recipe: Recipe, dataset: Dataset, metadata: Mapping[str, str]) -> Made:
     """Repairs, calibrates and quantises.
 
     Args:
         model: The float model.
         recipe: How.
         dataset: Calibration data.
+        metadata: What the file says of itself.
     """
 
     def quantised(repaired: FloatModel, statistics: Statistics) -> bytes:
@@ -111,7 +112,7 @@ def make(model: FloatModel, recipe: Recipe, dataset: Dataset) -> Made:
         statistics=observe(model, dataset),
     )
     return Made(
-        content=finish(done.content, {"recipe": recipe.name}, label=model.label),
+        content=finish(done.content, metadata, label=model.label),
         model=done.model,
         ranges=ranges_of(done.model, recipe, done.statistics),
         notes=tuple(f"{s.name}: {note}" for s in done.steps for note in s.notes),

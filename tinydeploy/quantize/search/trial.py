@@ -6,6 +6,7 @@ The same job leaves the same bytes, on whatever machine and in whatever order it
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from ...files import write_whole
 from ..compare import yardstick
 from ..data import Dataset, load, subset
 from ..floatmodel import prepare
+from ..provenance import provenance
 from ..sensitivity import analyse
 from . import device
 from .quality import measure
@@ -44,7 +46,15 @@ def run(folder: Path) -> None:
 def _trial(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Makes a model and measures it: quality by the oracle, costs on the board."""
     source = (folder / FLOAT).read_bytes()
-    made = make(prepare(source, job["label"]), Recipe.from_dict(job["recipe"]), _calibration(job))
+    recipe, data = Recipe.from_dict(job["recipe"]), _calibration(job)
+    described = provenance(
+        recipe.name,
+        hashlib.sha256(source).hexdigest(),
+        data=job["data"],
+        transform=job["transform"],
+        labels=data.label_names,
+    )
+    made = make(prepare(source, job["label"]), recipe, data, described)
     # Its name is in the firmware: the same for all trials.
     path = folder / f"{job['stem']}.tflite"
     write_whole(path, made.content)
@@ -73,7 +83,7 @@ def _analysis(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Which layers of a recipe's model quantisation hurts."""
     recipe = Recipe.from_dict(job["recipe"])
     source = prepare((folder / FLOAT).read_bytes(), job["label"])
-    made = make(source, recipe, _calibration(job))
+    made = make(source, recipe, _calibration(job), {})
     some = subset(_evaluation(job), _ANALYSED_SAMPLES)
     found = analyse(made.model, made.ranges, yardstick(made.model, some), recipe.scheme)
     made_by = {name: layer.index for layer in made.model.layers for name in layer.outputs}
