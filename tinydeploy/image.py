@@ -80,10 +80,8 @@ def read(elf: Path, board: Board) -> Image:
         raise InputError(f"{elf} is no ELF file: {error}") from error
     if machine != "EM_ARM":
         raise InputError(f"{elf} is a program for {machine}, not for a Cortex-M")
-    if named not in ("", board.name):
-        raise RequestError(
-            f"{elf} is for {named:.60}, not for {board.name}", f"--board {named:.60}"
-        )
+    if is_name(named) and named != board.name:
+        raise RequestError(f"{elf} is for {named}, not for {board.name}", f"--board {named}")
     _check(elf, board, found)
     return Image(_joined(found))
 
