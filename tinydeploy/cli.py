@@ -257,6 +257,8 @@ def flash(
     if and_verify and (is_elf or dry_run or not request.answers_verify):
         what = "an ELF" if is_elf else "--dry-run" if dry_run else "firmware of another kind"
         raise InputError(f"--and-verify cannot be with {what}", "it is for a model, a .tflite file")
+    if and_verify and port is None and board.usb is None:
+        raise InputError(f"{board.name} has no USB port of its own", "name one: --port PORT")
     publish = _publish(request, junit, html, as_json and and_verify)
     with _progress(as_json) as status:
         built = None if is_elf else pipeline.build(request, publish, status.line)

@@ -52,6 +52,7 @@ def examine() -> list[Finding]:
             "Debian: apt install qemu-system-arm; macOS: brew install qemu",
         ),
         _renode(),
+        _flashers(),
         _oracle(),
         _tflm(),
         _cache(),
@@ -107,6 +108,17 @@ def _renode() -> Finding:
     except TinydeployError as error:
         return Finding("renode", False, error.message, error.hint)
     return Finding("renode", True, f"{found.version}, {found.argv[0]}")
+
+
+def _flashers() -> Finding:
+    """Any of the tools that write flash: which, depends on the board."""
+    from .flashers import FLASHERS
+    from .flashing import find_program
+
+    found = [f.programs[0] for f in FLASHERS.values() if f.name != "uf2" and find_program(f)]
+    if found:
+        return Finding("flash tools", True, ", ".join(found))
+    return Finding("flash tools", False, "none: they write a board's flash", "pip install pyocd")
 
 
 def _oracle() -> Finding:

@@ -39,10 +39,16 @@ class Prepared:
     """
 
     board: Board
+    facts: FlashTool
     flasher: Flasher
     recipe: Recipe
     folder: Path
     image_bytes: int
+
+    @property
+    def trouble(self) -> str:
+        """What to look at when it fails."""
+        return self.flasher.trouble.replace("TARGET", self.facts.target)
 
     @property
     def told(self) -> str:
@@ -104,7 +110,7 @@ def prepare(elf: Path, board: Board, tool: str | None = None, probe: str = "") -
     for name, data in recipe.files.items():
         write_whole(folder / name, data)
     size = sum(len(segment.data) for segment in content.segments)
-    return Prepared(board, flasher, recipe, folder, size)
+    return Prepared(board, facts, flasher, recipe, folder, size)
 
 
 def write(prepared: Prepared, on_line: Callable[[str], None] | None = None) -> None:
@@ -117,19 +123,19 @@ def write(prepared: Prepared, on_line: Callable[[str], None] | None = None) -> N
     if find_program(flasher) is None:
         raise RequestError(f"{flasher.programs[0]} is not on PATH", flasher.install)
     if recipe.drive and not is_there(recipe.drive):
-        raise RequestError(f"there is no boot loader's drive at {recipe.drive}", flasher.trouble)
+        raise RequestError(f"there is no boot loader's drive at {recipe.drive}", prepared.trouble)
     for name in recipe.readback or {}:
         (prepared.folder / name).unlink(missing_ok=True)
     for argv in recipe.commands:
         try:
             done = process.run(argv, timeout_s=_TIMEOUT_S, cwd=prepared.folder, on_line=on_line)
         except RequestError as error:
-            raise RequestError(error.message, flasher.trouble) from error
+            raise RequestError(error.message, prepared.trouble) from error
         if done.returncode:
             raise RequestError(
                 f"{flasher.programs[0]} could not write {title}: "
                 f"{_told(done.stderr + done.stdout) or f'exit code {done.returncode}'}",
-                flasher.trouble,
+                prepared.trouble,
             )
     for name, expected in (recipe.readback or {}).items():
         _compare(prepared.folder / name, expected, title)

@@ -6,10 +6,15 @@ import io
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import uf2
 from .boards import Board
 from .errors import InputError, RequestError
+from .mcu import is_name
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 ERASED = 0xFF  # what flash holds where nothing was written
 _PAGE_BYTES = 256  # gaps smaller than the smallest page are written with the pages around them
@@ -63,6 +68,7 @@ def read(elf: Path, board: Board) -> Image:
         with elf.open("rb") as stream:
             file = ELFFile(stream)
             machine = file["e_machine"]
+            named = _board_name(file)
             found = [
                 Segment(s["p_paddr"], s.data())
                 for s in file.iter_segments("PT_LOAD")
@@ -74,8 +80,27 @@ def read(elf: Path, board: Board) -> Image:
         raise InputError(f"{elf} is no ELF file: {error}") from error
     if machine != "EM_ARM":
         raise InputError(f"{elf} is a program for {machine}, not for a Cortex-M")
+    if is_name(named) and named != board.name:
+        raise RequestError(f"{elf} is for {named}, not for {board.name}", f"--board {named}")
     _check(elf, board, found)
     return Image(_joined(found))
+
+
+def _board_name(file: ELFFile) -> str:
+    """The board that one of our firmwares was built for; "" where none is told."""
+    from elftools.elf.sections import SymbolTableSection
+
+    table = file.get_section_by_name(".symtab")
+    if not isinstance(table, SymbolTableSection):
+        return ""
+    for symbol in table.get_symbol_by_name("td_board_name") or ():
+        address, size = symbol["st_value"], symbol["st_size"]
+        for segment in file.iter_segments("PT_LOAD"):
+            start = address - segment["p_vaddr"]
+            if 0 <= start < segment["p_filesz"]:
+                text = segment.data()[start : start + size]
+                return str(text.partition(b"\0")[0].decode("ascii", "replace"))
+    return ""
 
 
 def _check(elf: Path, board: Board, segments: list[Segment]) -> None:

@@ -84,6 +84,7 @@ def board_dict(name: str, folders: Sequence[Path]) -> dict[str, Any]:
         "instruction_sets": list(board.core.isa_names),
         "runners": list(board.runners),
         "stack_bytes": board.stack_bytes,
+        "bootloader_bytes": board.bootloader_bytes,
         "flash": _plain(board.flash),
         "ram": _plain(board.ram),
         "console": _plain(board.console),

@@ -273,6 +273,7 @@ def test_what_goes_wrong(how: str, message: str, firmware: Path, monkeypatch: py
     if how == "hang":
         monkeypatch.setattr(flashing, "_TIMEOUT_S", 1.0)
     job = flashing.prepare(firmware, BOARD)
+    assert "pack install stm32l4r5zitx" in job.trouble
     for name in job.recipe.readback or {}:  # of an earlier time
         (job.folder / name).write_bytes(b"old")
     with pytest.raises(RequestError, match=message):

@@ -35,6 +35,10 @@ def test_scons_flash(tmp_path: Path, chip: Path):
     assert "pyocd load --target stm32l4r5zitx --no-wait --uid X1 firmware.hex" in result.stdout
     assert "bytes written to NUCLEO-L4R5ZI with pyocd, and compared" in result.stdout
     assert chip.exists()
+    elf = str(tmp_path / "out" / "firmware.elf")
+    wrong = CliRunner().invoke(main, ["flash", elf, "--board", "nucleo_l476rg"])
+    assert wrong.exit_code == 1
+    assert "is for nucleo_l4r5zi, not for nucleo_l476rg" in wrong.stderr
     result = project.scons("flash", tool="bossac")
     assert result.returncode != 0
     assert "error: nucleo_l4r5zi cannot be written with bossac" in result.stderr

@@ -214,7 +214,7 @@ def test_what_is_not_understood(host: Host, firmware: Built):
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize(("task", "stem"), [("kws01", "kws"), ("vww01", "vww"), ("ad01", "ad")])
+@pytest.mark.parametrize(("task", "stem"), [("kws01", "kws"), ("ad01", "ad")])
 def test_a_real_model_at_a_terminal(task: str, stem: str, tmp_path: Path):
     require("qemu", "models")
     request = BuildRequest(
@@ -226,9 +226,9 @@ def test_a_real_model_at_a_terminal(task: str, stem: str, tmp_path: Path):
         serialkit.on_terminal(made.firmware.board, made.firmware.elf) as machine,
         SerialRunner(machine.port).open(made.firmware) as transport,
     ):
+        while transport.read(1.5):  # QEMU notices once a second who is there
+            pass
         host = Host(transport)
-        transport.write(b"%")  # whatever was said before is over
-        host.until_ready()
         host.load(sent)
         found = results(host.ask("infer 2 1"))
     wanted = expected(task, made.prepared.content, sent, stored)

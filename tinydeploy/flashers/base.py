@@ -66,7 +66,7 @@ class Flasher(Protocol):
         name: Its key in `FLASHERS`.
         programs: What it may be called; the first on PATH is started. Empty: nothing is needed.
         install: How one gets it.
-        trouble: What to look at when it fails.
+        trouble: What to look at when it fails; TARGET in it is the board's.
     """
 
     @property
