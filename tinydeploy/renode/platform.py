@@ -101,7 +101,6 @@ def commands(board: Board, folder: str, repl: str, elf: str) -> tuple[str, ...]:
         folder: Where the two files are, as the monitor says it: "$ORIGIN".
         repl, elf: Names of files there.
     """
-    assert board.flash is not None
     assert board.mcu is not None
     by_timer = board.mcu.counter is not None and board.mcu.counter.ip in models.COUNTERS
     quantum = _TIMER_QUANTUM_INSTRUCTIONS if by_timer else _QUANTUM_INSTRUCTIONS
@@ -118,7 +117,7 @@ def commands(board: Board, folder: str, repl: str, elf: str) -> tuple[str, ...]:
         f"machine LoadPlatformDescription {described}",
         *(own if board.renode else ()),
         f"sysbus LoadELF {folder}/{elf}",
-        f"sysbus.cpu VectorTableOffset {board.flash.origin:#x}",
+        f"sysbus.cpu VectorTableOffset {board.vectors:#x}",
         f'emulation SetGlobalQuantum "{quantum_s:.6f}"',
         "emulation SetGlobalAdvanceImmediately true",
     )
