@@ -13,6 +13,7 @@ from .engines import ENGINES
 from .fit import Needs, needs
 from .graph import Graph, Tensor
 from .plan.plan import Isa, Plan, Target
+from .renode import platform as renode
 from .report.inspection import BoardRow
 from .tflite.reader import load as load_model
 
@@ -89,6 +90,7 @@ def board_dict(name: str, folders: Sequence[Path]) -> dict[str, Any]:
         "ram": _plain(board.ram),
         "console": _plain(board.console),
         "qemu": _plain(board.qemu),
+        "renode": renode.source(board),
         "usb": _plain(board.usb),
         "flash_tools": _plain(board.flash_tools),
         "mcu": _plain(board.mcu),

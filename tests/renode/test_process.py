@@ -184,7 +184,7 @@ def test_it_ends_when_we_do(number: signal.Signals, renode: Path, firmware: Firm
         argv,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "STANDIN_MARK": mark},
+        env={**os.environ, "STANDIN_MARK": mark, "TMPDIR": str(renode.parent)},
     ) as ours:
         assert ours.stdout is not None
         assert ours.stdout.readline() == b"open\n"

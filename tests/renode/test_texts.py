@@ -61,10 +61,12 @@ def test_every_board_is_described(board: Board) -> None:
     assert board.console is not None
     uart = board.mcu.uarts[board.console.uart]
     if uart.ip not in models.UARTS:
+        assert platform.source(board) is None
         with pytest.raises(RequestError, match=uart.ip):
             platform.check(board)
         return
     platform.check(board)
+    assert platform.source(board) == models.UARTS[uart.ip].model
     text = platform.repl(board)
     names = re.findall(r"^(\w+): [\w.]+ @ sysbus", text, re.MULTILINE)
     assert len(set(names)) == len(names)
@@ -100,6 +102,7 @@ def test_a_platform_of_renodes_own() -> None:
     own = RenodePlatform("@platforms/boards/stm32f4_discovery-kit.repl", "usart2")
     board = replace(boards.load("netduinoplus2"), renode=own)
     platform.check(board)
+    assert platform.source(board) == own.platform
     assert platform.uart(board) == "sysbus.usart2"
     told = platform.commands(board, "$ORIGIN", "x.repl", "firmware.elf")
     assert f"machine LoadPlatformDescription {own.platform}" in told

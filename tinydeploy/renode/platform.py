@@ -33,21 +33,27 @@ class _Peripheral:
     arguments: tuple[str, ...]
 
 
+def source(board: Board) -> str | None:
+    """What the board is to Renode: its own platform, or the model of its console; None: nothing."""
+    if board.mcu is None or board.console is None or not models.cpu_type(board.core):
+        return None
+    if board.renode is not None:
+        return board.renode.platform
+    model = models.UARTS.get(board.mcu.uarts[board.console.uart].ip)
+    return model.model if model else None
+
+
 def check(board: Board) -> None:
     """Raises RequestError when Renode has no model of the board's core or serial port."""
-    mcu, console = board.mcu, board.console
-    if mcu is None or console is None:
-        raise RequestError("Renode does not run this machine", "use --on host")
-    if board.renode is not None:
+    if source(board) is not None:
         return
-    elsewhere = f"use --on {board.runners[0]}" if board.runners else "tinydeploy boards"
-    uart = mcu.uarts[console.uart]
+    hint = f"use --on {board.runners[0]}" if board.runners else "tinydeploy boards"
+    if board.mcu is None or board.console is None:
+        raise RequestError("Renode emulates boards, not this machine", hint)
     if not models.cpu_type(board.core):
-        raise RequestError(f"Renode has no {board.core.title}", elsewhere)
-    if uart.ip not in models.UARTS:
-        raise RequestError(
-            f"Renode has no model of {console.uart} of {board.name}, a {uart.ip}", elsewhere
-        )
+        raise RequestError(f"Renode has no {board.core.title}", hint)
+    ip, uart = board.mcu.uarts[board.console.uart].ip, board.console.uart
+    raise RequestError(f"Renode has no model of {uart} of {board.name}, a {ip}", hint)
 
 
 def mips(board: Board) -> int:
@@ -101,7 +107,6 @@ def commands(board: Board, folder: str, repl: str, elf: str) -> tuple[str, ...]:
         folder: Where the two files are, as the monitor says it: "$ORIGIN".
         repl, elf: Names of files there.
     """
-    assert board.flash is not None
     assert board.mcu is not None
     by_timer = board.mcu.counter is not None and board.mcu.counter.ip in models.COUNTERS
     quantum = _TIMER_QUANTUM_INSTRUCTIONS if by_timer else _QUANTUM_INSTRUCTIONS
@@ -118,7 +123,7 @@ def commands(board: Board, folder: str, repl: str, elf: str) -> tuple[str, ...]:
         f"machine LoadPlatformDescription {described}",
         *(own if board.renode else ()),
         f"sysbus LoadELF {folder}/{elf}",
-        f"sysbus.cpu VectorTableOffset {board.flash.origin:#x}",
+        f"sysbus.cpu VectorTableOffset {board.vectors:#x}",
         f'emulation SetGlobalQuantum "{quantum_s:.6f}"',
         "emulation SetGlobalAdvanceImmediately true",
     )
