@@ -150,7 +150,7 @@ class Bench:
 
     def __init__(self, folder: Path, toolchain: str, tflm_root: Path | None = None) -> None:
         self._folder, self._toolchain, self._tflm_root = folder, toolchain, tflm_root
-        self._known: dict[Case, Figures] = {}
+        self._known: dict[Case, Figures | TinydeployError] = {}
         self.compiler = ""
 
     def figures(self, case: Case) -> Figures:
@@ -161,8 +161,15 @@ class Bench:
         """
         if case not in self._known:
             print(f"  {case}", file=sys.stderr, flush=True)
-            self._known[case] = self._measure(case)
-        return self._known[case]
+            try:
+                self._known[case] = self._measure(case)
+            except TinydeployError as error:
+                print(f"  without it: {error.message}", file=sys.stderr)
+                self._known[case] = error
+        found = self._known[case]
+        if isinstance(found, TinydeployError):
+            raise found
+        return found
 
     def _measure(self, case: Case) -> Figures:
         request = BuildRequest(
@@ -231,8 +238,7 @@ def _value(bench: Bench, case: Case, figure: str) -> int | None:
     """None where it cannot be had: no emulator, no TFLite Micro for that core."""
     try:
         return int(getattr(bench.figures(case), figure))
-    except TinydeployError as error:
-        print(f"  without {case}: {error.message}", file=sys.stderr)
+    except TinydeployError:
         return None
 
 

@@ -224,10 +224,9 @@ class Trim:
 
 @dataclass(frozen=True)
 class FlashTiming:
-    """How the flash slows the core down, at the clock that estimates of time are made for."""
+    """How the flash slows the core down, for estimates of time."""
 
-    clock_hz: Annotated[int, "the processor's clock"]
-    wait_states: Annotated[int, "cycles that a read of the flash takes beyond one, at that clock"]
+    wait_states: Annotated[int, "cycles that a read takes beyond one, at the rated speed"]
     read_bytes: Annotated[int, "what one read of the flash brings"]
     source: Annotated[str, "manual and section"]
     line_bytes: Annotated[int, "of the caches' lines; read_bytes if not given"] = 0
@@ -236,8 +235,6 @@ class FlashTiming:
     prefetch: Annotated[bool, "code behind a read is read before it is needed"] = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.clock_hz < _ADDRESS_SPACE:
-            raise ValueError(f"clock_hz is {self.clock_hz}")
         if not 0 <= self.wait_states <= 64:
             raise ValueError(f"wait_states is {self.wait_states}; use 0 to 64")
         lines = (self.read_bytes, self.line_bytes or self.read_bytes)

@@ -92,7 +92,7 @@ def with_costs(report: r.Report, steps: list[Trace], board: Board, graph: Graph)
         else layer
         for layer in report.layers
     )
-    return replace(report, layers=layers, timing=_timing(timing, flash, costs))
+    return replace(report, layers=layers, timing=_timing(timing, board, costs))
 
 
 def _cost(work: Work, trace: Trace, flash: FlashTiming | None, macs: int, rate: int) -> r.Cost:
@@ -109,13 +109,13 @@ def _cost(work: Work, trace: Trace, flash: FlashTiming | None, macs: int, rate: 
     )
 
 
-def _timing(
-    timing: Timing, flash: FlashTiming | None, costs: dict[int, tuple[int, r.Cost]]
-) -> r.Timing:
+def _timing(timing: Timing, board: Board, costs: dict[int, tuple[int, r.Cost]]) -> r.Timing:
+    mcu = board.mcu
+    flash = mcu.flash_timing if mcu else None
     return r.Timing(
         source=timing.source,
         bounds_only=timing.issue > 1,
-        clock_hz=flash.clock_hz if flash else None,
+        clock_hz=mcu.rated_hz if mcu and flash else None,
         wait_states=flash.wait_states if flash else 0,
         cycles=sum(cost.cycles for _, cost in costs.values()),
         cycles_least=sum(cost.cycles_least for _, cost in costs.values()),

@@ -164,7 +164,7 @@ class Timing:
     Attributes:
         source: Where the time of each instruction comes from.
         bounds_only: Nothing is known between least and most: the core issues two at once.
-        clock_hz: The core's clock, for seconds; null when the board does not say.
+        clock_hz: The core's clock, for seconds; null where nothing is known of the flash at it.
         wait_states: Of the flash at that clock.
         cycles: Of one inference.
         cycles_least: Of one inference.
