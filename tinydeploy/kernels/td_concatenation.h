@@ -23,5 +23,7 @@ typedef struct {
 
 void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, void *out,
                                  void *scratch);
+void td_s8_concatenation__mve(const td_concatenation *p, const void *const *inputs, void *out,
+                              void *scratch);
 
 #endif

@@ -63,6 +63,9 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
  * buffer of (strip - 1) * stride_w * kernel_h * group_c bytes and patch rounded up to 16; two of
  * them where patch > 16, and strip or out_w is odd. */
 void td_s8_conv_2d__mve(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
+/* The same with TD_MVE_ANY_SCALE. */
+void td_s8_conv_2d_any_scale__mve(const td_conv_2d *p, const int8_t *in, int8_t *out,
+                                  void *scratch);
 
 /* What td_conv_16x8.h computes, where td_16x8.h rounds once: out = clamp(high(sum, multiplier)).
  * Zero points are 0, low and high int16. weights and requant: likewise, but with 8 products a

@@ -69,6 +69,9 @@ void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const 
  * 8 * taps + in_c bytes. */
 void td_s8_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                   void *scratch);
+/* The same with TD_MVE_ANY_SCALE of td_mve.h. */
+void td_s8_depthwise_conv_2d_any_scale__mve(const td_depthwise_conv_2d *p, const int8_t *in,
+                                            int8_t *out, void *scratch);
 
 /* What td_conv_16x8.h computes, where td_16x8.h rounds once: out = clamp(high(sum, multiplier)).
  * Zero points are 0, low and high int16. As above, but requant has no scales. scratch: 8 * taps +

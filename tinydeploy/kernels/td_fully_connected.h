@@ -50,6 +50,9 @@ void td_s8_fully_connected__dsp(const td_fully_connected *p, const int8_t *in, i
  * if in_depth is a multiple of 16. */
 void td_s8_fully_connected__mve(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                 void *scratch);
+/* The same with TD_MVE_ANY_SCALE. */
+void td_s8_fully_connected_any_scale__mve(const td_fully_connected *p, const int8_t *in,
+                                          int8_t *out, void *scratch);
 
 /* weights_zero_point times the sum of a row of the input: what each channel subtracts. */
 static inline uint32_t td_fully_connected_offset(const td_fully_connected *p, const int8_t *row) {

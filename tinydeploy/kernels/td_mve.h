@@ -53,6 +53,17 @@ typedef struct {
 typedef char td_mve_pixels_layout[offsetof(td_mve_pixels, low) == 36 ? 1 : -1];
 typedef char td_mve_pairs_layout[offsetof(td_mve_pairs, count) == 52 ? 1 : -1];
 
+#ifdef TD_MVE_ANY_SCALE
+#define TD_MVE_AWAY(q, free) \
+  "vshr.s32 " free ", " q    \
+  ", #31\n\t"                \
+  "vadd.i32 " q ", " q ", " free "\n\t"
+#define TD_MVE_AGAIN(...) __VA_ARGS__
+#else
+#define TD_MVE_AWAY(...)
+#define TD_MVE_AGAIN(...)
+#endif
+
 #ifdef TD_MVE_16X8
 
 /* 8 products of int16 and int8. */
@@ -147,6 +158,7 @@ static inline void td_mve_two_pixels(td_mve_pairs *pairs) {
       TD_MVE_SCALE("vldrw.u32 q3, [r6, #16]\n\t")
       "vqrdmulh.s32 q1, q1, q2\n\t"
       "add r6, r6, r8\n\t"
+      TD_MVE_AWAY("q0", "q2") TD_MVE_AWAY("q1", "q2")
       TD_MVE_SCALE("vqrdmlash.s32 q0, q3, r10\n\t")
       TD_MVE_SCALE("vqrdmlash.s32 q1, q3, r10\n\t")
       "vmax.s32 q0, q0, q6\n\t"
@@ -223,7 +235,7 @@ static inline void td_mve_one_pixel(td_mve_pixels *pixels) {
       "vldrw.u32 q2, [r8]\n\t"
       "vqrdmulh.s32 q0, q0, q2\n\t"
       TD_MVE_SCALE("vldrw.u32 q3, [r8, #16]\n\t")
-      TD_MVE_SCALE("vqrdmlash.s32 q0, q3, r10\n\t")
+      TD_MVE_AWAY("q0", "q2") TD_MVE_SCALE("vqrdmlash.s32 q0, q3, r10\n\t")
       "vmax.s32 q0, q0, q6\n\t"
       "vmin.s32 q0, q0, q7\n\t"
       "vctp.32 r12\n\t"
@@ -286,8 +298,9 @@ static inline void td_mve_one_chunk(td_mve_run *run) {
       "vmov q7[2], q7[0], r0, r4\n\t"
       "vmov q7[3], q7[1], r2, r6\n\t"
       "vadd.i32 q7, q7, q4\n\t"
+      TD_MVE_AGAIN("vldrw.u32 q5, [r12, #-32]\n\t")
       "vqrdmulh.s32 q7, q7, q5\n\t"
-      TD_MVE_SCALE("vqrdmlash.s32 q7, q6, r11\n\t")
+      TD_MVE_AWAY("q7", "q5") TD_MVE_SCALE("vqrdmlash.s32 q7, q6, r11\n\t")
       TD_MVE_SATURATE_AND_STORE("q7", "r7")
       "add r7, r7, r10\n\t"
       "le lr, 2b\n\t"

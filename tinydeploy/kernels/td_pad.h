@@ -26,5 +26,6 @@ typedef struct {
 } td_pad;
 
 void td_s8_pad__scalar(const td_pad *p, const void *in, void *out, void *scratch);
+void td_s8_pad__mve(const td_pad *p, const void *in, void *out, void *scratch);
 
 #endif

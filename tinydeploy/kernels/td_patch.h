@@ -6,63 +6,11 @@
 #include <string.h>
 
 #include "td_conv_2d.h"
+#include "td_copy.h"
 
 static inline int32_t td_conv_2d_patch_bytes(const td_conv_2d *p) {
   return p->kernel_h * p->row_bytes;
 }
-
-#if defined(__ARM_FEATURE_MVE)
-
-static inline int8_t *td_fill(int8_t *to, int32_t value, int32_t count) {
-  int8_t *next = to;
-  __asm__ volatile(
-      "vdup.8 q0, %[value]\n\t"
-      "wlstp.8 lr, %[count], 2f\n"
-      "1:\n\t"
-      "vstrb.8 q0, [%[to]], #16\n\t"
-      "letp lr, 1b\n"
-      "2:\n\t"
-      : [to] "+r"(next)
-      : [value] "r"(value), [count] "r"(count)
-      : "lr", "q0", "memory");
-  return to + count;
-}
-
-static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
-  int8_t *next = to;
-  __asm__ volatile(
-      "wlstp.8 lr, %[count], 2f\n"
-      "1:\n\t"
-      "vldrb.8 q0, [%[from]], #16\n\t"
-      "vstrb.8 q0, [%[to]], #16\n\t"
-      "letp lr, 1b\n"
-      "2:\n\t"
-      : [to] "+r"(next), [from] "+r"(from)
-      : [count] "r"(count)
-      : "lr", "q0", "memory");
-  return to + count;
-}
-
-#else
-
-static inline int8_t *td_fill(int8_t *to, int32_t value, int32_t count) {
-  while (count-- > 0) *to++ = (int8_t)value;
-  return to;
-}
-
-static inline int8_t *td_copy(int8_t *to, const int8_t *from, int32_t count) {
-#if defined(__ARM_FEATURE_UNALIGNED)
-  for (; count >= 4; count -= 4, from += 4, to += 4) {
-    uint32_t word;
-    __builtin_memcpy(&word, from, 4);
-    __builtin_memcpy(to, &word, 4);
-  }
-#endif
-  while (count-- > 0) *to++ = *from++;
-  return to;
-}
-
-#endif
 
 /* The patch at (top, left): in place where it is a single row inside the image, else
  * gathered into `column` with in_zero_point where it lies outside.

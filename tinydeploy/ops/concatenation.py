@@ -20,7 +20,10 @@ from .base import OperatorView
 from .checks import expect_shape, symmetric
 
 NAME = "CONCATENATION"
-KERNELS = (Kernel("td_s8_concatenation__scalar", Isa.SCALAR),)
+KERNELS = (
+    Kernel("td_s8_concatenation__mve", Isa.MVE),
+    Kernel("td_s8_concatenation__scalar", Isa.SCALAR),
+)
 
 # TFLite Micro's own limits.
 _MOST_INPUTS = 10

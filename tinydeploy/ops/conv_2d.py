@@ -174,7 +174,8 @@ def _tables(
     params: Params, kernel: Kernel, requant: Requantization, folded: NDArray[np.int64]
 ) -> Constant:
     if kernel.isa is Isa.MVE:
-        return helium.tables(requant, folded, params.groups)
+        any_scale = kernel.name == MVE_ANY_SCALE.name
+        return helium.tables(requant, folded, params.groups, any_scale=any_scale)
     if kernel.isa is Isa.DSP:
         return requant.pair_records(folded, params.groups)
     return requant.records(folded)
@@ -259,6 +260,11 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
 
 
 MVE = Kernel("td_s8_conv_2d__mve", Isa.MVE, lambda params: helium.applies(params.requant))
+MVE_ANY_SCALE = Kernel(
+    "td_s8_conv_2d_any_scale__mve",
+    Isa.MVE,
+    lambda params: helium.applies_any_scale(params.requant),
+)
 DSP = Kernel("td_s8_conv_2d__dsp", Isa.DSP, lambda params: params.requant.fast_in_pairs)
 SCALAR = Kernel("td_s8_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
-KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)
+KERNELS = (MVE, MVE_ANY_SCALE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS)

@@ -176,7 +176,7 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         return Constant("weights", rows.T, align=1)
     if kernel is MVE_3X3:
         return helium.tiles(rows)
-    if kernel is MVE:
+    if kernel.isa is Isa.MVE:
         return helium.by_eights(rows)
     if kernel is DSP_ROWS:
         columns = rows.reshape(-1, 3, 3).transpose(0, 2, 1)[..., [0, 1, 1, 2]]
@@ -187,7 +187,8 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
 
 def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) -> Constant:
     if kernel.isa is Isa.MVE:
-        bias, rows = helium.requantization(requant, folded)
+        any_scale = kernel is MVE_ANY_SCALE
+        bias, rows = helium.requantization(requant, folded, any_scale=any_scale)
         if kernel is MVE_3X3:
             return Constant("requant", np.column_stack([bias, rows[:, ::-1]]))
         return Constant("requant", helium.evens_and_odds(np.column_stack([bias, rows])))
@@ -266,17 +267,29 @@ CONV_MVE = Kernel(
     lambda params: _one_channel(params) and helium.applies(params.requant),
 )
 CONV_SCALAR = Kernel(conv_2d.SCALAR.name, Isa.SCALAR, _one_channel)
-_CONVOLUTIONS = (CONV_MVE, CONV_DSP, CONV_SCALAR)
+CONV_MVE_ANY_SCALE = Kernel(
+    conv_2d.MVE_ANY_SCALE.name,
+    Isa.MVE,
+    lambda params: _one_channel(params) and helium.applies_any_scale(params.requant),
+)
+_CONVOLUTIONS = (CONV_MVE, CONV_MVE_ANY_SCALE, CONV_DSP, CONV_SCALAR)
 MVE_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__mve", Isa.MVE, _tiles)
 MVE = Kernel("td_s8_depthwise_conv_2d__mve", Isa.MVE, _by_eights)
+MVE_ANY_SCALE = Kernel(
+    "td_s8_depthwise_conv_2d_any_scale__mve",
+    Isa.MVE,
+    lambda params: params.in_c == params.out_c and helium.applies_any_scale(params.requant),
+)
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
 DSP_ROWS = Kernel("td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, _rows, large=True)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
     CONV_MVE,
+    CONV_MVE_ANY_SCALE,
     MVE_3X3,
     MVE,
+    MVE_ANY_SCALE,
     CONV_DSP,
     DSP_ROWS,
     DSP_3X3,

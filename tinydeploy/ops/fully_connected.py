@@ -185,7 +185,8 @@ def _tables(
 ) -> tuple[Array, Array]:
     """(where sums start, rows of what comes after), one a channel or, with Helium, four."""
     if kernel.isa is Isa.MVE:
-        bias, rows = helium.requantization(requant, folded)
+        any_scale = kernel is MVE_ANY_SCALE
+        bias, rows = helium.requantization(requant, folded, any_scale=any_scale)
         return helium.by_fours(bias[:, np.newaxis]).reshape(-1), helium.rows_by_fours(rows)
     fast = kernel.isa is Isa.DSP
     table = (requant.fast_records(folded) if fast else requant.records(folded)).data
@@ -203,6 +204,10 @@ def _helium(p: Params) -> bool:
     if isinstance(requant, Requantization16x8) or p.weights_zero_point:
         return False
     return helium.applies(_requantization(requant))
+
+
+def _helium_any_scale(p: Params) -> bool:
+    return not p.weights_zero_point and helium.applies_any_scale(p.requant)
 
 
 def _pack(weights: Array, kernel: Kernel) -> Constant:
@@ -232,6 +237,7 @@ def _pack_pairs(blocks: Array) -> Constant:
 
 
 MVE = Kernel("td_s8_fully_connected__mve", Isa.MVE, _helium)
+MVE_ANY_SCALE = Kernel("td_s8_fully_connected_any_scale__mve", Isa.MVE, _helium_any_scale)
 DSP = Kernel(
     "td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast and params.narrow
 )
@@ -249,4 +255,4 @@ CONV_SCALAR = Kernel(
     borrowed=True,
 )
 _CONVOLUTIONS = (CONV_DSP, CONV_SCALAR)
-KERNELS = (MVE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS, *_CONVOLUTIONS)
+KERNELS = (MVE, MVE_ANY_SCALE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS, *_CONVOLUTIONS)

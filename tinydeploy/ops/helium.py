@@ -25,6 +25,11 @@ _STRIP_BYTES = 1024  # for the columns of a strip, where two pixels do not need 
 TILE_COLUMN_BYTES = 64  # of the tiles of a depthwise convolution
 
 
+def applies_any_scale(requant: Requantization | Requantization16x8) -> bool:
+    """Whether kernels with TD_MVE_ANY_SCALE do: each channel is fixed or shifts right."""
+    return isinstance(requant, Requantization) and requant.fast
+
+
 def applies(requant: Requantization | Requantization16x8) -> bool:
     """Whether `scales` exist: each channel is fixed, or shifts right and rounds as they can."""
     if not isinstance(requant, Requantization) or not requant.fast:
@@ -44,7 +49,7 @@ def _rounds_away(requant: Requantization, right: NDArray[np.int64]) -> NDArray[n
 
 
 def requantization(
-    requant: Requantization, folded: NDArray[np.int64]
+    requant: Requantization, folded: NDArray[np.int64], *, any_scale: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """(bias [channels], rows [channels, 2] of multiplier, scale).
 
@@ -53,10 +58,11 @@ def requantization(
 
     Args:
         folded: int64 [channels], the bias with the input's zero point.
+        any_scale: For a kernel with TD_MVE_ANY_SCALE.
     """
     right = -np.array(requant.shifts, dtype=np.int64)
     value = requant.apply(np.array(requant.lowest)).astype(np.int64) - requant.out_zero_point
-    nudge = 0 if _clamps_negative(requant) else 1
+    nudge = 0 if any_scale or _clamps_negative(requant) else 1
     scales = (np.int64(1) << (31 - np.clip(right, 1, 31))) + nudge
     bias = np.where(requant.fixed, 4 * value, folded)
     multipliers = np.where(requant.fixed, 1 << 30, requant.multipliers)
@@ -117,9 +123,11 @@ def evens_and_odds(table: Array) -> Array:
     return padded.reshape(-1, 4, 2, table.shape[1]).transpose(0, 3, 2, 1)
 
 
-def tables(requant: Requantization, folded: NDArray[np.int64], groups: int = 1) -> Constant:
+def tables(
+    requant: Requantization, folded: NDArray[np.int64], groups: int, *, any_scale: bool
+) -> Constant:
     """int32: for each group, bias [ceil(n / 4), 4], then rows [ceil(n / 4), 2, 4]."""
-    return _tables(*requantization(requant, folded), groups)
+    return _tables(*requantization(requant, folded, any_scale=any_scale), groups)
 
 
 def requantization_16x8(requant: Requantization16x8, bias: Array | None) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from .checks import expect_shape, integers, runtime_input, same_type
 from .loops import Loop
 
 NAME = "PAD"
-KERNELS = (Kernel("td_s8_pad__scalar", Isa.SCALAR),)
+KERNELS = (Kernel("td_s8_pad__mve", Isa.MVE), Kernel("td_s8_pad__scalar", Isa.SCALAR))
 
 # As many dimensions as TFLite Micro pads.
 _LARGEST_RANK = 5
