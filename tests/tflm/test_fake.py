@@ -63,6 +63,7 @@ def test_the_arena_is_measured_and_both_figures_are_reported(root: Path, model: 
     assert memory.arena_bytes == -(-fake.NEEDS // 16) * 16
     assert memory.arena_used_bytes == fake.USES
     assert memory.arena_planned_bytes == 32
+    assert "cortex-m4, SHA-256" in report.versions["libtensorflow-microlite.a"]
     assert [layer.instructions is not None for layer in report.layers] == [True]
     assert report.layers[0].kernel == "tflm_reshape"
     elf = built.firmware
