@@ -49,7 +49,7 @@ def test_model_is_proven(
 ) -> None:
     require("arm-gnu", RUNNERS[board], "oracle")
     request = BuildRequest(
-        models / f"{name}.tflite", board, "tflm", out=tmp_path, cache=cache, strict=True
+        models / f"{name}.tflite", board, engine="tflm", out=tmp_path, cache=cache, strict=True
     )
     built = pipeline.build(request)
     known = golden[name]
@@ -90,7 +90,7 @@ def test_the_glue_takes_no_more_flash_than_a_program_by_hand(
         request = BuildRequest(
             models / f"{name}.tflite",
             "mps2_an386",
-            "tflm",
+            engine="tflm",
             out=tmp_path / program,
             cache=cache,
             app=PROGRAMS / program,
@@ -105,7 +105,7 @@ def test_the_glue_takes_no_more_flash_than_a_program_by_hand(
 def test_what_is_wrong_with_the_arena_is_told(models: Path, tmp_path: Path) -> None:
     require("arm-gnu", "unicorn", "oracle")
     request = BuildRequest(
-        models / "kws_int8.tflite", "nucleo_l4r5zi", "tflm", out=tmp_path, arena_bytes=12_000
+        models / "kws_int8.tflite", "nucleo_l4r5zi", engine="tflm", out=tmp_path, arena_bytes=12_000
     )
     built = pipeline.build(request)
     with pytest.raises(pipeline.RequestError, match="arena of 12000 bytes"):
