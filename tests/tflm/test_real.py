@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from benchmarks.tflm import PUBLISHED
+from tests.kernels.batch import draw_cases
 from tests.support import MODEL_NAMES, REPOSITORY, Golden, require
 from tinydeploy import boards, pipeline
 from tinydeploy.build import BuildRequest
 from tinydeploy.engines import tflm_library
 from tinydeploy.engines.tflm_operators import METHODS, TYPED
 from tinydeploy.inputs import InputSet
+from tinydeploy.ops import OPERATORS
 from tinydeploy.tflite.schema import OPERATOR_CODES
 
 pytestmark = [pytest.mark.tflm, pytest.mark.toolchain, pytest.mark.slow]
@@ -122,3 +124,16 @@ def test_the_operators_kept_as_data_are_those_of_the_headers() -> None:
         header = installed.header(f"tensorflow/lite/micro/kernels/{typed.header}")
         for function in filter(None, (typed.int8, typed.int16)):
             assert re.search(rf"\b{function}\(\)", header), function
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_the_library_holds_every_operator(operator: str, tmp_path: Path, cache: Path) -> None:
+    """With the registration for the type that the operator has here."""
+    require("arm-gnu")
+    (case,) = draw_cases(operator, 1, 0)[:1]
+    model = tmp_path / "operator.tflite"
+    model.write_bytes(case.content)
+    request = BuildRequest(
+        model, "nucleo_l4r5zi", engine="tflm", out=tmp_path, cache=cache, arena_bytes=32768
+    )
+    assert pipeline.build(request).report.outcome == "built"
