@@ -17,6 +17,7 @@ from .verify import RunResult
 
 if TYPE_CHECKING:
     from .boards import Board
+    from .emit.module import Library
     from .firmware import Firmware, Section
     from .pipeline import Prepared
     from .runners.base import Unit
@@ -49,7 +50,7 @@ def started(prepared: Prepared, outcome: r.Outcome, error: str | None = None) ->
             for node in graph.nodes
         ),
         arena=_blocks(plan),
-        versions=_versions(),
+        versions=_versions() | _library(prepared.module.library),
     )
 
 
@@ -153,6 +154,13 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _library(library: Library | None) -> dict[str, str]:
+    """Which one was linked, of several that an installation may have for a core."""
+    if library is None:
+        return {}
+    return {library.archive.name: f"{library.archive.parent}, SHA-256 {library.sha256}"}
 
 
 def _shown(path: Path) -> str:

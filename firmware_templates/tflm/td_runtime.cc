@@ -4,12 +4,17 @@
 
 extern "C" {
 [[noreturn]] void abort(void);
+[[noreturn]] void __assert_func(const char *file, int line, const char *function,
+                                const char *expression);
 [[noreturn]] void __cxa_pure_virtual(void);
 int *__errno(void);
 int strcmp(const char *a, const char *b);
 
 /* A fault, which the start-up code reports with the caller's address. */
 void abort(void) { __builtin_trap(); }
+
+/* Of libraries that were built with assert(): newlib's prints, for which it takes a heap. */
+void __assert_func(const char *, int, const char *, const char *) { __builtin_trap(); }
 
 void __cxa_pure_virtual(void) { __builtin_trap(); }
 

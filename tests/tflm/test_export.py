@@ -67,7 +67,11 @@ def test_every_source_compiles(form: str, root: Path, tmp_path: Path) -> None:
     assert sources
     places = [f"-I{p}" for p in (folder, folder / "src", folder / "include")]
     for source in sources:
-        own = ("-std=c++17", "-fno-exceptions", "-fno-rtti") if source.suffix == ".cc" else ()
+        own = (
+            ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-nostdinc++")
+            if source.suffix == ".cc"
+            else ()
+        )
         compiler = ("arm-none-eabi-gcc", *fake.CORE.gcc_flags, *FLAGS, *own, *places)
         run(*compiler, "-isystem", root, "-c", source, "-o", source.with_suffix(".o"))
 

@@ -51,7 +51,7 @@ def model(tmp_path: Path) -> Path:
 
 def request(model: Path, root: Path, **options: object) -> BuildRequest:
     out = model.parent / "out"
-    return BuildRequest(model, BOARD, "tflm", out=out, tflm_root=root, **options)  # type: ignore[arg-type]
+    return BuildRequest(model, BOARD, engine="tflm", out=out, tflm_root=root, **options)  # type: ignore[arg-type]
 
 
 def test_the_arena_is_measured_and_both_figures_are_reported(root: Path, model: Path) -> None:
@@ -63,6 +63,7 @@ def test_the_arena_is_measured_and_both_figures_are_reported(root: Path, model: 
     assert memory.arena_bytes == -(-fake.NEEDS // 16) * 16
     assert memory.arena_used_bytes == fake.USES
     assert memory.arena_planned_bytes == 32
+    assert "cortex-m4, SHA-256" in report.versions["libtensorflow-microlite.a"]
     assert [layer.instructions is not None for layer in report.layers] == [True]
     assert report.layers[0].kernel == "tflm_reshape"
     elf = built.firmware
@@ -175,7 +176,7 @@ def test_a_new_app_runs_on_either_engine(root: Path, model: Path, tmp_path: Path
         argv += ["--engine", engine, "--tflm-root", str(root)]
         assert CliRunner().invoke(main, argv).exit_code == 0
         wanted = BuildRequest(
-            model, BOARD, engine, out=folder / "out", tflm_root=root, app=folder / "src"
+            model, BOARD, engine=engine, out=folder / "out", tflm_root=root, app=folder / "src"
         )
         built = pipeline.build(wanted)
         with pipeline.find_runner(None, built.prepared.board).open(built.firmware) as transport:

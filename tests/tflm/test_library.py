@@ -98,8 +98,8 @@ def test_doctor_says_what_it_found(
     (told,) = (f for f in found if f["name"] == "TFLite Micro")
     assert told["ok"]
     assert "commit 0123456" in told["detail"]
-    assert "lib/cortex-m4+fp: armv7e-m, a single-precision FPU, hard-float ABI" in told["detail"]
-    assert "CMSIS-NN" in told["detail"]
+    assert "lib/cortex-m4 (armv7e-m soft-float, CMSIS-NN, messages)" in told["detail"]
+    assert "lib/cortex-m4+fp (armv7e-m single hard-float, CMSIS-NN, messages)" in told["detail"]
     monkeypatch.setenv("TFLM_ROOT", str(installation.root / "lib"))
     found = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).output)
     (told,) = (f for f in found if f["name"] == "TFLite Micro")

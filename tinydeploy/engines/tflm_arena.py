@@ -145,6 +145,7 @@ def _measure(
             arena_bytes=guess,
             measuring=True,
             app=None,
+            firmware=build.BuildRequest.firmware,
         )
         firmware = read_firmware(build.build(request), board)
 

@@ -98,6 +98,14 @@ class Archive:
         """Whether it says in words what is wrong."""
         return _LOGS in self.symbols
 
+    def summary(self) -> str:
+        """In a few words: "armv7e-m single hard-float, CMSIS-NN"."""
+        mine = self.attributes
+        unit = "" if mine.fpu == "none" else f" {mine.fpu}"
+        core = f"{mine.architecture}{unit} {'hard' if mine.hard else 'soft'}-float"
+        kernels = "CMSIS-NN" if self.has_cmsis_nn else "no CMSIS-NN"
+        return f"{core}, {kernels}" + (", messages" if self.has_logs else "")
+
     def mismatch(self, core: Core) -> str:
         """Why it cannot be linked for a core; "" when it can."""
         mine, hard = self.attributes, "-mfloat-abi=hard" in core.gcc_flags
@@ -200,13 +208,8 @@ class Installation:
         _ = self.headers
         if not self.archives:
             raise InputError(f"{self.root} has no {ARCHIVE} in lib/ or gen/", HINT)
-        told = [
-            f"{_shown(a.path.parent, self.root)}: {a.attributes}, "
-            f"{'CMSIS-NN' if a.has_cmsis_nn else 'no CMSIS-NN'}"
-            + (", with messages" if a.has_logs else "")
-            for a in self.archives
-        ]
-        return "; ".join([f"{self.version or 'unknown commit'} in {self.root}", *told])
+        told = [f"{_shown(a.path.parent, self.root)} ({a.summary()})" for a in self.archives]
+        return f"{self.version or 'unknown commit'} in {self.root}: {', '.join(told)}"
 
     def library(self, archive: Archive) -> Library:
         """What a firmware that uses it is compiled and linked with.

@@ -1,4 +1,5 @@
 /* The library of the stand-in. FAKE_NEEDS bytes of arena are enough, it says it uses FAKE_USES. */
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -40,6 +41,7 @@ MicroInterpreter::MicroInterpreter(const Model *, const MicroOpResolver &resolve
     : resolver_(resolver), arena_(arena), bytes_(bytes), tensors_() {}
 
 TfLiteStatus MicroInterpreter::AllocateTensors() {
+  assert(arena_ != nullptr);
   if (bytes_ < FAKE_NEEDS) {
     MicroPrintf("Failed to allocate %s: needs %d, has %u\n", "tensors", FAKE_NEEDS,
                 static_cast<unsigned>(bytes_));
