@@ -29,6 +29,7 @@ from .mcu import (
     check_names,
     is_name,
 )
+from .tomldata import place
 
 __all__ = [
     "HOST",
@@ -310,13 +311,15 @@ def _board_paths(folders: Sequence[Path]) -> dict[str, Path]:
 def _read_board(path: Path, folders: Sequence[Path]) -> Board:
     data = tomldata.read(_BoardFile, path)
     if data.name != path.parent.name:
-        raise InputError(f"{path}: name is {data.name!r}, its folder is {path.parent.name!r}")
+        raise InputError(
+            f"{place(path, 'name')}: name is {data.name!r}, its folder is {path.parent.name!r}"
+        )
     mcu = _with_memories(path, data, _read_mcu(data.mcu, path, folders))
     _check_console(path, data.console, mcu)
     _check_bootloader(path, data.bootloader_bytes, mcu)
     core = cores.find(mcu.core, mcu.fpu)
     if data.unicorn and not core.unicorn_model:
-        raise InputError(f"{path}: Unicorn has no {core.title}", "unicorn = false")
+        raise InputError(f"{place(path, 'mcu')}: Unicorn has no {core.title}", "unicorn = false")
     return Board(
         name=data.name,
         title=data.title,
@@ -335,58 +338,61 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
 
 
 def _check_bootloader(path: Path, kept: int, mcu: Mcu) -> None:
-    if kept and (not 0 < kept < mcu.flash.bytes or kept % mcu.vectors_alignment):
+    at, step = place(path, "bootloader_bytes"), mcu.vectors_alignment
+    if kept and (not 0 < kept < mcu.flash.bytes or kept % step):
         raise InputError(
-            f"{path}: bootloader_bytes is {kept:#x}, {mcu.title}'s flash has {mcu.flash.bytes:#x} "
-            f"bytes; its vector table must be at a multiple of {mcu.vectors_alignment:#x}"
+            f"{at}: bootloader_bytes is {kept:#x}, {mcu.title}'s flash has {mcu.flash.bytes:#x} "
+            f"bytes; its vector table must be at a multiple of {step:#x}"
         )
     if kept and not cores.find(mcu.core, mcu.fpu).has_vtor:
         raise InputError(
-            f"{path}: {mcu.title} has its vectors at the start of its flash; bootloader_bytes is "
-            f"{kept:#x}"
+            f"{at}: {mcu.title} has its vectors at the start of its "
+            f"flash; bootloader_bytes is {kept:#x}"
         )
 
 
 def _with_memories(path: Path, data: _BoardFile, mcu: Mcu) -> Mcu:
     """The microcontroller with the board's memories before its own."""
-    memories = (*data.memories, *mcu.memories)
+    memories, at = (*data.memories, *mcu.memories), place(path, "memories", "0")
     try:
         check_memories(memories, ("flash", "ram"))
     except ValueError as error:
         hint = "describe it under [[memories]], here or in the mcu's file"
-        raise InputError(f"{path}: {error}", hint) from error
+        raise InputError(f"{at}: {error}", hint) from error
     mcu = replace(mcu, memories=memories)
     start = mcu.flash.origin + vectors_offset(mcu.boot)
     if start % mcu.vectors_alignment:
         raise InputError(
-            f"{path}: the vectors begin at {start:#x} in {mcu.flash.name}; a table of "
+            f"{at}: the vectors begin at {start:#x} in {mcu.flash.name}; a table of "
             f"{16 + mcu.interrupts} words must be at a multiple of {mcu.vectors_alignment:#x}"
         )
     return mcu
 
 
 def _check_console(path: Path, console: Console, mcu: Mcu) -> None:
+    at = place(path, "console", "tx")
     if console.uart not in mcu.uarts:
         near = difflib.get_close_matches(console.uart, mcu.uarts, 1)
         raise InputError(
-            f"{path}: console.uart is {console.uart!r}, which {mcu.name} does not have",
+            f"{place(path, 'console', 'uart')}: console.uart is {console.uart!r}, which {mcu.name} "
+            "does not have",
             f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(mcu.uarts)}",
         )
     pins = [pin for pin in (console.tx, console.rx) if pin is not None]
     nordic = mcu.gpio is not None and mcu.gpio.is_nordic
     if mcu.gpio is None and pins:
         raise InputError(
-            f"{path}: console has pins, but {mcu.name} has no [gpio] to set them up with",
+            f"{at}: console has pins, but {mcu.name} has no [gpio] to set them up with",
             "leave out tx and rx, or describe its [gpio]",
         )
     if mcu.gpio is not None and (len(pins) < 2 or any(p.is_nordic != nordic for p in pins)):
         example = ("P0.24", "P0.25") if nordic else ("PG7", "PG8")
         raise InputError(
-            f"{path}: console needs the pins tx and rx, as {mcu.title} names them",
+            f"{at}: console needs the pins tx and rx, as {mcu.title} names them",
             'tx = {{ pin = "{}" }}, rx = {{ pin = "{}" }}'.format(*example),
         )
     if mcu.gpio is not None and mcu.gpio.ports and max(p.port for p in pins) >= len(mcu.gpio.ports):
-        raise InputError(f"{path}: {mcu.title} has only {len(mcu.gpio.ports)} ports, from P0 on")
+        raise InputError(f"{at}: {mcu.title} has only {len(mcu.gpio.ports)} ports, from P0 on")
 
 
 def _read_mcu(name: str, user: Path, folders: Sequence[Path]) -> Mcu:
@@ -397,13 +403,15 @@ def _read_mcu(name: str, user: Path, folders: Sequence[Path]) -> Mcu:
         if is_name(name) and path.is_file():
             mcu = tomldata.read(Mcu, path)
             if mcu.name != name:
-                raise InputError(f"{path}: name is {mcu.name!r}, its file is {path.name!r}")
+                raise InputError(
+                    f"{place(path, 'name')}: name is {mcu.name!r}, its file is {path.name!r}"
+                )
             cores.find(mcu.core, mcu.fpu)
             return mcu
         names += [p.stem for p in (folder / "mcu").glob("*.toml")]
     near = difflib.get_close_matches(name, names, 3, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(names))}"
-    raise InputError(f"{user}: unknown mcu {name!r:.60}", hint)
+    raise InputError(f"{place(user, 'mcu')}: unknown mcu {name!r:.60}", hint)
 
 
 def _contiguous_ram(memories: tuple[Memory, ...]) -> list[Memory]:

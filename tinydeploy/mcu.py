@@ -21,6 +21,7 @@ UartIp = Literal[
     "nrf_uarte", "nrf54_uarte", "sam_usart",
     "nxp_lpuart", "kinetis_uart", "lpc_flexcomm", "lpc_uart", "ns16550",
     "efr32_usart", "efr32s2_usart", "renesas_sci",
+    "mspm0_uart", "max78_uart",
 ]  # fmt: skip
 GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio", "nrf53_gpio", "nrf54_gpio"]
 WatchdogIp = Literal["kinetis"]

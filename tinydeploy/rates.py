@@ -182,6 +182,13 @@ DRIVERS = {
         lambda clock_hz, divisor: 4 * clock_hz / divisor,
         (1 << 6, 0xFFFF << 6),
     ),
+    "mspm0_uart": Driver(
+        "uart_mspm0.c",
+        lambda clock_hz, baud: _nearest(4 * clock_hz, baud),
+        lambda clock_hz, divisor: 4 * clock_hz / divisor,
+        (1 << 6, 0xFFFF << 6),
+    ),
+    "max78_uart": Driver("uart_max78.c", _nearest, _divide, (16, 0xFFFFF)),
     "cmsdk_uart": Driver("uart_cmsdk.c", _nearest, _divide, (16, 0xFFFFF)),
     "nrf_uarte": _NRF_UARTE,
     "nrf54_uarte": _NRF_UARTE,

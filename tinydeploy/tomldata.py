@@ -72,6 +72,15 @@ def read(record: type[T], path: Path) -> T:
         raise InputError(f"{where}: {error.message}", error.hint) from error
 
 
+def place(path: Path, *keys: str) -> str:
+    """The file and line where a key is written, for errors that only show in another file."""
+    try:
+        line = _line(path.read_text(encoding="utf-8"), keys)
+    except (OSError, UnicodeDecodeError):
+        return str(path)
+    return f"{path}:{line}" if line else str(path)
+
+
 def definitions(records: Mapping[str, type[Any]]) -> dict[str, Any]:
     """JSON-schema definitions ("$defs") of dataclasses and of all that they refer to.
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.boards.kit import CORTEX_M
 from tinydeploy.boards import Board
-from tinydeploy.console import rate_divisor
 from tinydeploy.mcu import Mcu
+from tinydeploy.rates import rate_divisor
 
 MHZ = 1_000_000
 Registers = Mapping[int, int]

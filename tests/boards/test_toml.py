@@ -125,6 +125,25 @@ def test_the_line_is_named(folder: Path, old: str, new: str) -> None:
     assert rejected(folder).message.startswith(f"{path}:{line}: ")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('uart = "lpuart1"', 'uart = "lpuart2"'),
+        ('mcu = "chip"', 'mcu = "chop"'),
+        ('mcu = "chip"', 'bootloader_bytes = 0x100\nmcu = "chip"'),
+        ('pin = "PG7"', 'pin = "P0.7"'),
+        (
+            "[console]",
+            "[[memories]]\nname = 'ext'\nkind = 'ram'\norigin = 0x2000_1000\nbytes = 64\n[console]",
+        ),
+    ],
+)
+def test_the_line_is_named_where_two_files_disagree(folder: Path, old: str, new: str) -> None:
+    path = folder / "mine" / "board.toml"
+    line = edit(path, old, new)
+    assert rejected(folder).message.startswith(f"{path}:{line}: ")
+
+
 def test_missing_keys_name_their_table_and_meaning(folder: Path) -> None:
     path = folder / "mcu" / "chip.toml"
     edit(path, 'name = "sram3"\n', "")

@@ -88,6 +88,10 @@ MODELS: dict[str, Model | DmaModel] = {
     "efr32s2_usart": Model((Status(0x18, 1 << 7, 1 << 6),), 0x24, 0x3C, 0x14, 0b101),
     # SSR: RDRF, TDRE; SCR, the third byte of its word: TE, RE.
     "renesas_sci": Model((Status(0x04, 1 << 6, 1 << 7),), 0x05, 0x03, 0x00, 0x30 << 16),
+    # STAT: RXFE, TXFE; CTL0: ENABLE, RXE, TXE.
+    "mspm0_uart": Model((Status(0x108, 0, 1 << 6, empty=1 << 2),), 0x124, 0x120, 0x100, 0x19),
+    # STATUS: RX_EM, TX_EM; CTRL: BCLKEN.
+    "max78_uart": Model((Status(0x04, 0, 1 << 6, empty=1 << 4),), 0x20, 0x20, 0x00, 1 << 15),
     # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
     "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }
