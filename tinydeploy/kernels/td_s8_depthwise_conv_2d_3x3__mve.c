@@ -204,7 +204,7 @@ void td_s8_depthwise_conv_2d_3x3__mve(const td_depthwise_conv_2d *p, const int8_
     all.columns[i] = (uint32_t)scratch + (uint32_t)(COLUMN * i - ADVANCE);
     all.outputs[i] = i / wide * row + i % wide * p->out_c;
   }
-  memset(scratch, p->in_zero_point, (uint32_t)(COLUMN * column_count(p)));
+  memset(scratch, p->in_zero_point, (size_t)(COLUMN * column_count(p)));
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * p->in_c) {
     for (int32_t y = 0; y < p->out_h; y += lines) {
       const uint32_t whole = y + lines > p->out_h ? 0x00ff : 0xffff;
