@@ -260,7 +260,8 @@ td_layer td_model_layer(uint32_t i) {{
   return layer;
 }}
 
-td_status td_model_run_layer(uint32_t i) {{
+/* Stays a function, so that a profiler can tell where a layer begins. */
+__attribute__((used, noinline)) td_status td_model_run_layer(uint32_t i) {{
   td_runners[td_steps[i].runner](&td_steps[i]);
   return TD_OK;
 }}
