@@ -222,11 +222,12 @@ def show(bench: Bench, goals: Sequence[Goal], names: Sequence[str], beside: bool
         theirs: Mapping[str, float | None] = goal.theirs
         told = "  TFLite Micro, published"
         if beside:
-            told = "  TFLite Micro, this run"
-            theirs = {
+            here = {
                 n: _value(bench, Case(n, goal.core, goal.optimize, "tflm"), goal.figure)
                 for n in names
             }
+            if any(here.values()):
+                told, theirs = "  TFLite Micro, this run", here
         if any(theirs.values()):
             table.add_row(told, *(_ratio(ours[n], theirs.get(n)) for n in names), style="dim")
         table.add_section()
