@@ -67,21 +67,23 @@ def with_costs(report: r.Report, steps: list[Trace], board: Board, graph: Graph)
     """The report, each measured layer with what its trace says.
 
     Args:
-        steps: One a measured layer, in the order of `report.layers`.
+        steps: The last ones are those of the measured layers, in the order of `report.layers`.
 
     Raises:
-        RequestError: There are more or fewer.
+        RequestError: There are fewer.
     """
     measured = [layer for layer in report.layers if layer.instructions is not None]
-    if len(measured) != len(steps):
+    # Those before are of runs of the whole model, which call the layers too.
+    traced = steps[-len(measured) :]
+    if len(measured) != len(traced):
         raise RequestError(
-            f"{len(measured)} layers of {report.model.name} ran, and {len(steps)} were traced"
+            f"{len(measured)} layers of {report.model.name} ran, and {len(traced)} were traced"
         )
     timing, beats = TIMINGS[board.core.name], BEATS.get(board.core.name, Beats())
     flash = board.mcu.flash_timing if board.mcu else None
     nodes = {node.index: node for node in graph.nodes}
     costs: dict[int, tuple[int, r.Cost]] = {}
-    for layer, trace in zip(measured, steps, strict=True):
+    for layer, trace in zip(measured, traced, strict=True):
         work = estimate(trace.blocks, timing)
         wide = graph.tensors[nodes[layer.index].inputs[0]].dtype is DType.INT16
         rate = beats.bits16 if wide else beats.bits8

@@ -77,7 +77,7 @@ class TracingRunner:
     """A `Runner` of a board's emulator that keeps a trace of each layer.
 
     Attributes:
-        steps: One a layer of the last firmware that was opened, in the order in which they ran.
+        steps: One for each time that a layer of the last firmware ran, in order.
     """
 
     board: Board
@@ -108,7 +108,12 @@ class TracingRunner:
     def open(self, firmware: Firmware) -> Transport:
         self.check(firmware.board)
         self.steps.clear()
-        step = firmware.symbols[_STEP]
+        step = firmware.symbols.get(_STEP)
+        if step is None:
+            raise RequestError(
+                f"{firmware.elf} has no function {_STEP}, at which layers are told apart",
+                "build it with --engine aot, or without -flto",
+            )
         if firmware.board.unicorn:
             return _TracingUnicorn(firmware, step.address, self.steps)
         return _TracingQemu(firmware, step.address, self.steps)
