@@ -222,3 +222,13 @@ def test_helium_needs_a_newer_one(renode: Path):
     with pytest.raises(RequestError, match=r"Renode 1.16.1 has no Helium") as caught:
         RenodeRunner(str(renode)).check(board)
     assert caught.value.hint.startswith("use --on qemu")
+
+
+def test_a_serial_port_that_came_later(renode: Path, monkeypatch: pytest.MonkeyPatch):
+    runner = RenodeRunner(str(renode))
+    runner.check(boards.load("nrf54l15_dk"))
+    find._examined.cache_clear()
+    monkeypatch.setenv("STANDIN_VERSION", "1.15.3.37249")
+    runner.check(boards.load("nucleo_l4r5zi"))
+    with pytest.raises(RequestError, match=r"1.15.3 has no UART.NRF54H20_UARTE"):
+        runner.check(boards.load("nrf54l15_dk"))

@@ -23,12 +23,14 @@ class Peripheral:
         clock: Its argument that is the clock it divides, in Hz; empty where it has none.
         bytes: The addresses it answers at; 0 where the model says it itself.
         arguments: Further arguments, as they stand in a .repl: "lowPowerMode: true".
+        since: The first version that has it.
     """
 
     model: str
     clock: str = ""
     bytes: int = 0
     arguments: tuple[str, ...] = ()
+    since: tuple[int, ...] = (1, 15)
 
 
 # By `Uart.ip`.
@@ -41,7 +43,7 @@ UARTS: Mapping[str, Peripheral] = {
     # The legacy UART of the nRF52 and before: the model reads TXD only without EasyDMA.
     "nrf51_uart": Peripheral("UART.NRF52840_UART"),
     "nrf_uarte": Peripheral("UART.NRF52840_UART", arguments=("easyDMA: true",)),
-    "nrf54_uarte": Peripheral("UART.NRF54H20_UARTE"),
+    "nrf54_uarte": Peripheral("UART.NRF54H20_UARTE", since=(1, 16)),
     "cmsdk_uart": Peripheral("UART.CMSDK_APB_UART", "frequency"),
     "pl011": Peripheral("UART.PL011", "frequency"),
     "ns16550": Peripheral("UART.NS16550", arguments=("wideRegisters: true",)),
@@ -51,7 +53,7 @@ UARTS: Mapping[str, Peripheral] = {
     "kinetis_uart": Peripheral("UART.K6xF_UART"),
     "sam_usart": Peripheral("UART.SAMD5_UART"),  # the SERCOM of SAM D and E
     "efr32_usart": Peripheral("UART.EFR32_USART", "clockFrequency", bytes=0x400),
-    "efr32s2_usart": Peripheral("UART.EFR32xG2_USART_0", "clockFrequency"),
+    "efr32s2_usart": Peripheral("UART.EFR32xG2_USART_0", "clockFrequency", since=(1, 16)),
     "renesas_sci": Peripheral(
         "SCI.RenesasRA6M5_SCI",
         "frequency",

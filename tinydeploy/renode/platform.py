@@ -56,6 +56,14 @@ def check(board: Board) -> None:
     raise RequestError(f"Renode has no model of {uart} of {board.name}, a {ip}", hint)
 
 
+def newer_than(board: Board, version: tuple[int, ...]) -> str | None:
+    """The model of the console of a board that `check` accepts, if that version has it not yet."""
+    if board.renode is not None or board.mcu is None or board.console is None:
+        return None
+    model = models.UARTS[board.mcu.uarts[board.console.uart].ip]
+    return model.model if model.since > version else None
+
+
 def mips(board: Board) -> int:
     """Millions of instructions a second of virtual time: one a cycle of the board's clock."""
     assert board.mcu is not None

@@ -92,6 +92,11 @@ class RenodeRunner:
                 f"Renode {found.version} has no Helium, which {board.core.title} code uses",
                 "use --on qemu, or a newer Renode" if board.qemu else "get a newer Renode",
             )
+        missing = platform.newer_than(board, found.numbers)
+        if missing:
+            raise RequestError(
+                f"Renode {found.version} has no {missing}, the console of {board.name}", find.HINT
+            )
         return found
 
 
