@@ -184,6 +184,7 @@ def _declare(env: Environment, request: BuildRequest, step: Steps) -> Node:
     commands = declare.text(steps.COMPILE_COMMANDS, step.compile_commands())
     generated = sorted([*written, *step.objects])
     listed = declare.text(_GENERATED, "".join(f"{path}\n" for path in generated))
+    env.Precious(listed)  # is read before it is written: what is stale stands in it
     env.Requires([elf, map_], [commands, listed])
     env.Clean(elf, [commands, listed])
     return elf
