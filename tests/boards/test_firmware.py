@@ -16,7 +16,7 @@ from tinydeploy import boards
 from tinydeploy.boards import Board, Step
 from tinydeploy.console import setup_steps
 from tinydeploy.firmware import Firmware
-from tinydeploy.runners import RUNNERS
+from tinydeploy.runners import RUNNERS, native
 from tinydeploy.runners.base import Transport
 from tinydeploy.runners.unicorn import UnicornTransport
 
@@ -184,6 +184,19 @@ def test_without_its_pll(firmware: Firmware, board: Board, monkeypatch: pytest.M
 
     monkeypatch.setattr(UnicornTransport, "_map_setup", never)
     _works(firmware, "unicorn", board.mcu.clock_hz)
+
+
+@pytest.mark.parametrize(
+    "board",
+    [boards.load(n) for n in ("nrf5340_dk", "nrf54l15_dk", "raspberry_pi_pico2", "frdm_k64f")],
+    ids=lambda board: board.name,
+)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_ports_without_a_compiler_for_the_emulator(firmware: Firmware, board: Board) -> None:
+    """The callbacks in Python model DMA, "nothing received" bits and registers of a byte too."""
+    require("unicorn")
+    with UnicornTransport(firmware, native.python_callbacks()) as transport:
+        _greets_and_echoes(transport, board)
 
 
 @pytest.mark.emulator
