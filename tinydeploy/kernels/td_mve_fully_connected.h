@@ -19,7 +19,7 @@ static inline void td_mve_fully_connected(const td_fully_connected *p, const int
                          .bias = p->folded};
   for (int32_t n = 0; n < p->batches; ++n, in += p->in_depth, out += p->out_depth) {
     pixel.first = in;
-    if (p->in_depth % 16 != 0) pixel.first = memcpy(scratch, in, (uint32_t)p->in_depth);
+    if (p->in_depth % 16 != 0) pixel.first = memcpy(scratch, in, (size_t)p->in_depth);
     pixel.out[0] = out;
     pixel.channels = p->out_depth;
     pixel.requant = p->requant;
