@@ -46,7 +46,7 @@ def new_board(name: str, mcu_name: str, folder: Path, folders: Sequence[Path]) -
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_whole(path, text)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", "--boards DIR") from error
+        raise InputError(f"cannot write {path}: {error.strerror}", "--in DIR") from error
     return path
 
 

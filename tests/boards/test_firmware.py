@@ -14,14 +14,16 @@ from tests.boards import kit
 from tests.support import require
 from tinydeploy import boards
 from tinydeploy.boards import Board, Step
+from tinydeploy.console import setup_steps
 from tinydeploy.firmware import Firmware
-from tinydeploy.runners import RUNNERS
+from tinydeploy.runners import RUNNERS, native
 from tinydeploy.runners.base import Transport
 from tinydeploy.runners.unicorn import UnicornTransport
 
 pytestmark = pytest.mark.toolchain
 
 LOOPS = 500_000  # in echo.c
+STEP_BYTES = 28  # a register write of the set-up, in board.c's tables, at most
 EXCEPTIONS = {
     "armv6-m": {2, 3, 11, 14, 15},
     "other": {2, 3, 4, 5, 6, 7, 11, 12, 14, 15},
@@ -111,7 +113,13 @@ def test_sections(board: Board, firmware: Firmware) -> None:
     names = {section.name for section in firmware.sections}
     assert not {name for name in names if "exidx" in name or "eh_frame" in name}
     assert board.stack_bytes <= firmware.ram_bytes < board.stack_bytes + 1024
-    assert firmware.flash_bytes - (board.vectors - board.flash.origin) < 4096
+    own = board.vectors - board.flash.origin + STEP_BYTES * len(_all_steps(board))
+    assert firmware.flash_bytes - own < 4096
+
+
+def _all_steps(board: Board) -> tuple[Step, ...]:
+    assert board.mcu is not None
+    return (*setup_steps(board), *(board.mcu.clock.steps if board.mcu.clock else ()))
 
 
 def _greets_and_echoes(transport: Transport, board: Board) -> None:
@@ -176,6 +184,19 @@ def test_without_its_pll(firmware: Firmware, board: Board, monkeypatch: pytest.M
 
     monkeypatch.setattr(UnicornTransport, "_map_setup", never)
     _works(firmware, "unicorn", board.mcu.clock_hz)
+
+
+@pytest.mark.parametrize(
+    "board",
+    [boards.load(n) for n in ("nrf5340_dk", "nrf54l15_dk", "raspberry_pi_pico2", "frdm_k64f")],
+    ids=lambda board: board.name,
+)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_ports_without_a_compiler_for_the_emulator(firmware: Firmware, board: Board) -> None:
+    """The callbacks in Python model DMA, "nothing received" bits and registers of a byte too."""
+    require("unicorn")
+    with UnicornTransport(firmware, native.python_callbacks()) as transport:
+        _greets_and_echoes(transport, board)
 
 
 @pytest.mark.emulator
