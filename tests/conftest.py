@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests import support
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001
     support.required()  # a misspelt TINYDEPLOY_REQUIRE ends the run here
+    # Where it is ignored, as in a shell's background, the programs that tests interrupt ignore it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -51,7 +51,7 @@ def test_two_instructions_round_twice(right: int, zero_point: int, low: int) -> 
         requant = requantization(-right, multiplier, zero_point, low)
         if not helium.applies(requant) or requant.fixed.any():
             continue
-        _, rows = helium.requantization(requant, np.zeros(1, np.int64))
+        _, rows = helium.requantization(requant, np.zeros(1, np.int64), any_scale=False)
         ((m, scale),) = rows.astype(np.int64).tolist()
         a = accumulators(multiplier, right, rng)
         value = vqrdmlash(vqrdmulh(a, np.int64(m)), np.int64(scale), zero_point)
@@ -68,11 +68,12 @@ def test_what_it_applies_to() -> None:
     assert all(requantization(-right, 2**30, 0, -128).fixed.all() for right in plain[11:])
 
 
-def test_fixed_channels_come_out_whatever_comes_in() -> None:
+@pytest.mark.parametrize("any_scale", [False, True])
+def test_fixed_channels_come_out_whatever_comes_in(any_scale: bool) -> None:
     """Their weights are 0, so that their sum is the bias."""
     requant = Requantization((1 << 30,), (-8,), (-50_000,), (-40_000,), 0, 7, -50, 127)
     assert requant.fixed.all()
-    bias, rows = helium.requantization(requant, np.zeros(1, np.int64))
+    bias, rows = helium.requantization(requant, np.zeros(1, np.int64), any_scale=any_scale)
     ((m, scale),) = rows.astype(np.int64).tolist()
     value = vqrdmlash(vqrdmulh(bias.astype(np.int64), np.int64(m)), np.int64(scale), 7)
     assert value.tolist() == [-50]
