@@ -25,8 +25,8 @@ _CFSR_CAUSES = (
     (1 << 24, "unaligned access"),
     (1 << 25, "division by zero"),
 )
-_MMARVALID = 1 << 7
-_BFARVALID = 1 << 15
+MMARVALID = 1 << 7
+BFARVALID = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Registers:
     def cause(self) -> str:
         """Half a sentence: "access to where no memory is (0x00000004)"."""
         text = "; ".join(words for bit, words in _CFSR_CAUSES if self.cfsr & bit)
-        if self.cfsr & _BFARVALID:
+        if self.cfsr & BFARVALID:
             text += f" (0x{self.bfar:08x})"
-        elif self.cfsr & _MMARVALID:
+        elif self.cfsr & MMARVALID:
             text += f" (0x{self.mmfar:08x})"
         return text or "hard fault"
 

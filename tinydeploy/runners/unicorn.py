@@ -20,7 +20,7 @@ from elftools.elf.elffile import ELFFile
 
 from ..console import setup_steps
 from ..errors import RequestError
-from ..fault import Registers
+from ..fault import BFARVALID, MMARVALID, Registers
 from . import native, uarts
 from .base import ClosesOnExit, Unit
 from .native import PAGE_BYTES, Machine, Stopped
@@ -303,8 +303,8 @@ class UnicornTransport(ClosesOnExit):
             xpsr=self._register("XPSR"),
             cfsr=cfsr,
             hfsr=1 << 30,
-            mmfar=self._bad_address.value,
-            bfar=self._bad_address.value,
+            mmfar=self._bad_address.value if cfsr & MMARVALID else 0,
+            bfar=self._bad_address.value if cfsr & BFARVALID else 0,
         )
         what = f"{registers.cause()} at {self._where(pc)}"
         if self._faulted:
