@@ -50,29 +50,34 @@ def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]
     that nobody reads afterwards.
     """
     computed = {call.layer for call in calls}
-    owner: dict[int, int] = {t: t for t in graph.inputs}
+    parent: dict[int, int] = {t: t for t in graph.inputs}
     for node in graph.nodes:
         for output in node.outputs:
-            renamed = node.index not in computed
-            owner[output] = owner[node.inputs[0]] if renamed else output
+            parent[output] = output if node.index in computed else node.inputs[0]
+
+    def owner(tensor: int) -> int:
+        while parent[tensor] != tensor:
+            parent[tensor] = parent[parent[tensor]]
+            tensor = parent[tensor]
+        return tensor
 
     last_read: dict[int, int] = {}
     for position, call in enumerate(calls):
         for tensor in call.inputs:
-            last_read[owner[tensor]] = position
+            last_read[owner(tensor)] = position
     for tensor in graph.outputs:
-        last_read[owner[tensor]] = len(calls)
+        last_read[owner(tensor)] = len(calls)
 
     for position, call in enumerate(calls):
         for source, sink in call.in_place:
-            before, after = owner[call.inputs[source]], owner[call.outputs[sink]]
-            reads = sum(owner[t] == before for t in call.inputs)
+            before, after = owner(call.inputs[source]), owner(call.outputs[sink])
+            reads = sum(owner(t) == before for t in call.inputs)
             fits = graph.tensors[before].bytes >= graph.tensors[after].bytes
             if last_read[before] == position and reads == 1 and fits:
-                owner = {t: before if o == after else o for t, o in owner.items()}
+                parent[after] = before
                 last_read[before] = last_read.get(after, position)
                 break
-    return owner
+    return {tensor: owner(tensor) for tensor in parent}
 
 
 def _trails(
