@@ -9,6 +9,7 @@ import pytest
 from tests.kernels import batch, core_run
 from tests.kernels.building import COMMON, Builder
 from tests.kernels.conftest import CASES, SEED, objects_folder
+from tests.kernels.trailing import trailing
 from tests.support import require
 from tinydeploy import cores, toolchains
 from tinydeploy.ops import OPERATORS
@@ -57,6 +58,7 @@ def check(
     core = cores.find(core_name, fpu)
     builder = Builder(toolchains.find(toolchain), core, objects_folder(pytestconfig), optimize)
     variants = batch.variants_of(batch.draw_cases(operator, CASES, SEED), core.isas)
+    variants = (*variants, *trailing(variants))
 
     (tmp_path / "batch.ld").write_text(core_run.SCRIPT)
     models = tmp_path / "models.c"

@@ -12,6 +12,7 @@ import pytest
 from tests.kernels import batch
 from tests.kernels.building import Builder
 from tests.kernels.conftest import CASES, SEED, objects_folder
+from tests.kernels.trailing import trailing
 from tests.support import require
 from tinydeploy.cores import HOST
 from tinydeploy.ops import OPERATORS
@@ -36,6 +37,7 @@ def test_kernels_equal_reference(
     require("host-cc")
     builder = Builder(host.find(sanitize=True), HOST, objects_folder(pytestconfig), optimize)
     variants = batch.variants_of(batch.draw_cases(operator, CASES, SEED), ISAS)
+    variants = (*variants, *trailing(variants))
     untried = {k.name for k in OPERATORS[operator].KERNELS if k.isa in ISAS} - {
         v.kernel.name for v in variants if v.kernel
     }

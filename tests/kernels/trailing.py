@@ -11,8 +11,8 @@ from tinydeploy.plan.plan import Placement
 _GAP_BYTES = 64
 
 
-def _ceil8(size: int) -> int:
-    return -(-size // 8) * 8
+def _ceil(size: int, unit: int = 8) -> int:
+    return -(-size // unit) * unit
 
 
 def trailing(variants: Iterable[Variant]) -> Iterator[Variant]:
@@ -21,16 +21,16 @@ def trailing(variants: Iterable[Variant]) -> Iterator[Variant]:
         if not variant.plan.calls or not variant.plan.calls[0].trails:
             continue
         (call,) = variant.plan.calls
-        ((source, sink, distance),) = call.trails
-        taken, made = call.inputs[source], call.outputs[sink]
+        (trail,) = call.trails
+        taken, made = call.inputs[trail.source], call.outputs[trail.sink]
         places = variant.plan.placements
-        start = _GAP_BYTES + _ceil8(distance)
+        start = _GAP_BYTES + _ceil(trail.bytes, trail.multiple)
         end = max(start + places[taken].bytes, _GAP_BYTES + places[made].bytes) + _GAP_BYTES
         moved = {
             taken: replace(places[taken], offset=start),
             made: replace(places[made], offset=_GAP_BYTES),
         }
-        scratch, end = _after(variant.plan.scratch[0], _ceil8(end))
+        scratch, end = _after(variant.plan.scratch[0], _ceil(end))
         plan = replace(variant.plan, placements=moved, scratch=(scratch,), arena_bytes=end)
         yield replace(variant, plan=plan)
 
@@ -39,4 +39,4 @@ def _after(scratch: Placement | None, end: int) -> tuple[Placement | None, int]:
     """(the scratch placed at `end`, what comes behind it)"""
     if scratch is None:
         return None, end
-    return replace(scratch, offset=end), _ceil8(end + scratch.bytes + _GAP_BYTES)
+    return replace(scratch, offset=end), _ceil(end + scratch.bytes + _GAP_BYTES)

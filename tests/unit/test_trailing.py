@@ -54,6 +54,8 @@ def test_nothing_is_written_over_that_is_still_to_be_read(
     distance = distance_bytes(h, w, channels, steps, copies=step > 1)
     for more in (0, 1, 7):
         assert _survives(h, w, channels, step, distance + more, copies=step > 1)
+    if distance:
+        assert not _survives(h, w, channels, step, distance - 1, copies=step > 1)
 
 
 def test_a_layer_of_1x1_needs_no_distance() -> None:

@@ -14,7 +14,8 @@
  *     p: all sizes at least 1 (pads at least 0); in_c divides out_c; -128 <= low <= high <= 127.
  *     in: int8 [batches, in_h, in_w, in_c], any alignment.
  *     out: int8 [batches, out_h, out_w, out_c], any alignment; over `in` only as the planner
- *         allows it (ops/trailing.py): pixels are read and written from the first to the last.
+ *         allows it (ops/depthwise_conv_2d.py): pixels, or rows where a kernel says so, are read
+ *         and written from the first to the last, each channel for itself where in_c is out_c.
  *     scratch: as each kernel says, 8-byte aligned.
  * `taps` is kernel_h * kernel_w.
  */
@@ -59,8 +60,7 @@ void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_
 /* A kernel of 3 x 3 without dilation, strides of 1, of which at most a row and a column before the
  * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. weights: [out_c, 3, 4],
  * columns of three weights, the one in the middle twice; 4-byte aligned. requant: [out_c] of
- * td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. Two rows are read before the first of
- * them is written, but for the channels. */
+ * td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. Rows two at a time. */
 void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                            int8_t *out, void *scratch);
 
@@ -82,7 +82,8 @@ void td_s16_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int16_t 
 /* A kernel of 3 x 3 without dilation, both strides 1 or both 2, in_c is out_c.
  * weights: [out_c, 4, 4] of column and row, the first of each all zeros; then 8 zeros. requant:
  * [out_c, 3] of folded and a scale and multiplier of td_mve.h. scratch: 64 bytes for each of
- * stride_w * (out_w rounded up to 2 with a stride of 1, to 4 with 2) + 2 columns. */
+ * stride_w * (out_w rounded up to 2 with a stride of 1, to 4 with 2) + 2 columns. Rows two at a
+ * time with a stride of 1. */
 void td_s8_depthwise_conv_2d_3x3__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                       void *scratch);
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Array, DType, Graph, Node
-from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall, Trail
 from ..tflite.schema import Conv2DOptions
 from . import conv_16x8, helium
 from .base import OperatorView
@@ -181,7 +181,7 @@ def _tables(
     return requant.records(folded)
 
 
-def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
+def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
     """The kernels take groups and batches one after the other, and so read pixels again."""
     p = params
     if p.groups != 1 or p.batches != 1:
@@ -192,7 +192,7 @@ def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
     else:
         step = 4 if kernel.isa is Isa.DSP else 2
         steps, copies = by_steps(p.h.out * p.w.out, step, again=True), True
-    return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=copies)),)
+    return (Trail(0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=copies)),)
 
 
 def call(

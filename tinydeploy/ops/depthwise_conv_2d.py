@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Array, DType, Graph, Node
-from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall, Trail
 from ..tflite.schema import DepthwiseConv2DOptions
 from . import conv_2d, conv_16x8, helium
 from .base import OperatorView
@@ -208,17 +208,29 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
 
 
-def _trails(params: Params, kernel: Kernel) -> tuple[tuple[int, int, int], ...]:
-    """A window is read anew for all channels that are written together."""
+def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
+    """The output over the input: channels that a step writes are those that it has read.
+
+    That is so where channel i makes channel i, and lies below another pixel's channel i: a whole
+    number of pixels below. Elsewhere a step may read what it has written for channels before.
+    """
     p = params
     if p.batches != 1:
         return ()
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
-    if kernel in (MVE_3X3, DSP_ROWS):
-        lines = 2 if p.h.stride == 1 else 1
+    if lines := _lines(p, kernel):
         first = np.arange(0, p.h.out, lines)
         steps = np.stack([first, np.minimum(first + lines, p.h.out)], axis=1) * p.w.out
-    return ((0, 0, distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=False)),)
+    own = p.in_c == p.out_c
+    distance = distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=own)
+    return (Trail(0, 0, distance, multiple=p.in_c if own else 1),)
+
+
+def _lines(params: Params, kernel: Kernel) -> int:
+    """Rows of the output that a step computes; 0 where it is one pixel."""
+    if kernel is MVE_3X3:
+        return 2 if params.h.stride == 1 else 1
+    return 2 if kernel is DSP_ROWS else 0
 
 
 def _by_fours(params: Params) -> bool:

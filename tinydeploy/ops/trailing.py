@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from .convolution import Axis
 
+_NEVER = 1 << 62  # where a window that reads nothing begins
+
 
 def distance_bytes(
     h: Axis, w: Axis, channels: tuple[int, int], steps: NDArray[np.int64], *, copies: bool
@@ -19,15 +21,25 @@ def distance_bytes(
             after its last.
         copies: A step has read all before it writes; else it may also read what it writes over.
     """
-    first_row = np.maximum(np.arange(h.out) * h.stride - h.pad, 0)
-    first_column = np.maximum(np.arange(w.out) * w.stride - w.pad, 0)
-    reads = (first_row[:, np.newaxis] * w.size + first_column).reshape(-1) * channels[0]
+    row, column = _first_read(h), _first_read(w)
+    pixels = row[:, np.newaxis] * w.size + column
+    some = (row[:, np.newaxis] < h.size) & (column < w.size)
+    reads = np.where(some, pixels * channels[0], _NEVER).reshape(-1)
     # The lowest byte that a step or any after it reads.
     lowest = np.array([reads[first:end].min() for first, end in steps])
     later = np.minimum.accumulate(lowest[::-1])[::-1]
     written = steps[:, 1] * channels[1]
     ahead = written[:-1] - later[1:] if copies else written - later
     return int(max(0, ahead.max(initial=0)))
+
+
+def _first_read(axis: Axis) -> NDArray[np.int64]:
+    """The first position inside the input that each window reads; `size` where there is none."""
+    start = np.arange(axis.out) * axis.stride - axis.pad
+    outside = -(np.minimum(start, 0) // axis.dilation)
+    first = start + outside * axis.dilation
+    reads = first <= start + (axis.kernel - 1) * axis.dilation
+    return np.where(reads, np.minimum(first, axis.size), axis.size)
 
 
 def by_steps(pixels: int, step: int, *, again: bool) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ output trails its input, starting some distance below it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,16 +25,20 @@ _BISECT_PARTS = 512  # of the arena: a smaller gain is not looked for
 
 @dataclass(frozen=True)
 class Buffer:
-    """Something to be placed: `bytes` > 0, alive from call `first` to call `last` inclusive."""
+    """Something to be placed: `bytes` > 0, alive from call `first` to call `last` inclusive.
+
+    Its offset must be a multiple of `align`, itself a multiple of ALIGNMENT.
+    """
 
     bytes: int
     first: int
     last: int
+    align: int = ALIGNMENT
 
     @property
     def size(self) -> int:
         """Its bytes, rounded up to the arena's alignment."""
-        return _aligned(self.bytes)
+        return _up(self.bytes, ALIGNMENT)
 
     def overlaps(self, other: Buffer) -> bool:
         """Whether both are alive at some moment."""
@@ -54,8 +59,17 @@ class _Neighbour:
 Trails = Mapping[tuple[int, int], int]
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def _down(size: int, unit: int) -> int:
+    return size // unit * unit
+
+
+def _apart(source: Buffer, sink: Buffer, distance: int) -> int:
+    """The least distance that offsets of theirs can have."""
+    return _up(distance, math.gcd(source.align, sink.align))
 
 
 def lower_bound(buffers: Sequence[Buffer], trails: Trails | None = None) -> int:
@@ -63,7 +77,7 @@ def lower_bound(buffers: Sequence[Buffer], trails: Trails | None = None) -> int:
     shared: dict[int, int] = {}
     for (source, sink), distance in (trails or {}).items():
         before, after = buffers[source].size, buffers[sink].size
-        both = max(_aligned(distance) + before, after)
+        both = max(_apart(buffers[source], buffers[sink], distance) + before, after)
         moment = buffers[sink].first
         shared[moment] = shared.get(moment, 0) + max(0, before + after - both)
     events: dict[int, int] = {}
@@ -137,7 +151,7 @@ def _neighbours(buffers: Sequence[Buffer], trails: Trails) -> list[list[_Neighbo
         for j in alive:
             size, other = buffers[i].size, buffers[j].size
             if (j, i) in trails:
-                size = min(size, _aligned(trails[j, i]))
+                size = min(size, _apart(buffers[j], buffers[i], trails[j, i]))
             neighbours[i].append(_Neighbour(j, below=size, above=other))
             neighbours[j].append(_Neighbour(i, below=other, above=size))
         alive.append(i)
@@ -153,23 +167,23 @@ def _taken(offsets: Sequence[int], neighbours: Sequence[_Neighbour]) -> list[tup
     )
 
 
-def _lowest(taken: Sequence[tuple[int, int]]) -> int:
+def _lowest(taken: Sequence[tuple[int, int]], align: int) -> int:
     """The lowest offset where a buffer can start."""
     offset = 0
     for begin, end in taken:
         if offset <= begin:
             break
-        offset = max(offset, end)
+        offset = max(offset, _up(end, align))
     return offset
 
 
-def _highest(taken: Sequence[tuple[int, int]], highest: int) -> int:
+def _highest(taken: Sequence[tuple[int, int]], highest: int, align: int) -> int:
     """The highest offset, up to `highest`; negative when there is none."""
-    offset = highest
+    offset = _down(highest, align)
     for begin, end in sorted(taken, key=lambda t: -t[1]):
         if offset >= end:
             break
-        offset = min(offset, begin)
+        offset = min(offset, _down(begin, align))
     return offset
 
 
@@ -196,10 +210,11 @@ def _search(
             return tuple(offsets)
         i = order[depth]
         taken = _taken(offsets, neighbours[i])
-        highest = capacity - buffers[i].size
-        ends = {_lowest(taken), _highest(taken, highest)}
+        align, highest = buffers[i].align, capacity - buffers[i].size
+        ends = {_lowest(taken, align), _highest(taken, highest, align)}
         if not upwards:
-            ends |= {begin for begin, _ in taken if _fits(begin, taken)}
+            begins = (_down(begin, align) for begin, _ in taken)
+            ends |= {begin for begin in begins if _fits(begin, taken)}
         choices.append(sorted((o for o in ends if 0 <= o <= highest), reverse=not upwards))
         while not choices[-1]:
             choices.pop()
@@ -239,7 +254,7 @@ def _first_fit(
 ) -> list[int]:
     offsets = [-1] * len(buffers)
     for i in order:
-        offsets[i] = _lowest(_taken(offsets, neighbours[i]))
+        offsets[i] = _lowest(_taken(offsets, neighbours[i]), buffers[i].align)
     return offsets
 
 

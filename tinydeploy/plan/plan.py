@@ -88,6 +88,22 @@ class Kernel:
         return f"{self.name}.c"
 
 
+@dataclass(frozen=True)
+class Trail:
+    """An output that may lie over an input, because the kernel has read what it writes over.
+
+    Attributes:
+        source, sink: Positions in the call's `inputs` and `outputs`.
+        bytes: The output must start at least so many bytes below the input.
+        multiple: The number of bytes between their starts must be a multiple of this.
+    """
+
+    source: int
+    sink: int
+    bytes: int
+    multiple: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class KernelCall:
     """One call of a kernel: `kernel(&struct, inputs…, outputs…, scratch)`.
@@ -104,9 +120,7 @@ class KernelCall:
         scratch_bytes: Working memory that lives during the call only; 8-byte aligned.
         macs: Multiply-accumulates, 0 for operators that have none.
         in_place: Pairs (position in `inputs`, position in `outputs`) that may be the same memory.
-        trails: Triples (position in `inputs`, position in `outputs`, bytes): the output may lie
-            over the input if it starts at least so many bytes below it, because the kernel has
-            read what it writes over.
+        trails: Outputs that may lie over an input.
         variadic: The inputs are passed as one `const void *const *`.
     """
 
@@ -121,7 +135,7 @@ class KernelCall:
     scratch_bytes: int = 0
     macs: int = 0
     in_place: tuple[tuple[int, int], ...] = ()
-    trails: tuple[tuple[int, int, int], ...] = ()
+    trails: tuple[Trail, ...] = ()
     variadic: bool = False
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from ..graph import Graph
-from .memory import Buffer, lower_bound, place
-from .plan import KernelCall, Placement, Plan, Target
+from .memory import ALIGNMENT, Buffer, lower_bound, place
+from .plan import KernelCall, Placement, Plan, Target, Trail
 from .select import lower
 
 
@@ -19,12 +21,18 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     owner = _share_memory(graph, calls)
     lifetimes = _lifetimes(graph, calls, owner)
 
+    trails = _trails(calls, owner, lifetimes)
+
     tensors = list(lifetimes)
-    buffers = [Buffer(graph.tensors[t].bytes, *lifetimes[t]) for t in tensors]
+    position_of = {tensor: i for i, tensor in enumerate(tensors)}
+    aligned = _alignments(trails)
+    buffers = [
+        Buffer(graph.tensors[t].bytes, *lifetimes[t], aligned.get(t, ALIGNMENT)) for t in tensors
+    ]
     with_scratch = [i for i, call in enumerate(calls) if call.scratch_bytes]
     buffers += [Buffer(calls[i].scratch_bytes, i, i) for i in with_scratch]
-    trails = _trails(calls, owner, tensors, buffers)
-    offsets = place(buffers, trails)
+    distances = {(position_of[a], position_of[b]): t.bytes for (a, b), t in trails.items()}
+    offsets = place(buffers, distances)
 
     def placement(position: int) -> Placement:
         b = buffers[position]
@@ -39,7 +47,7 @@ def make_plan(graph: Graph, target: Target) -> Plan:
         placements={tensor: by_owner[o] for tensor, o in owner.items()},
         scratch=tuple(scratch.get(i) for i in range(len(calls))),
         arena_bytes=max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0),
-        lower_bound_bytes=lower_bound(buffers, trails),
+        lower_bound_bytes=lower_bound(buffers, distances),
     )
 
 
@@ -81,22 +89,26 @@ def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]
 
 
 def _trails(
-    calls: tuple[KernelCall, ...],
-    owner: dict[int, int],
-    tensors: list[int],
-    buffers: list[Buffer],
-) -> dict[tuple[int, int], int]:
-    """Which buffers may overlap, as `memory.Trails`: inputs that nobody reads afterwards."""
-    position_of = {tensor: i for i, tensor in enumerate(tensors)}
-    found: dict[tuple[int, int], int] = {}
+    calls: tuple[KernelCall, ...], owner: dict[int, int], lifetimes: dict[int, tuple[int, int]]
+) -> dict[tuple[int, int], Trail]:
+    """(input, output), owning tensors that may overlap: inputs that nobody reads afterwards."""
+    found: dict[tuple[int, int], Trail] = {}
     for position, call in enumerate(calls):
-        for source, sink, distance in call.trails:
-            before = position_of[owner[call.inputs[source]]]
-            after = position_of[owner[call.outputs[sink]]]
-            reads = sum(position_of[owner[t]] == before for t in call.inputs)
-            ends = buffers[before].last == position == buffers[after].first
+        for trail in call.trails:
+            before, after = owner[call.inputs[trail.source]], owner[call.outputs[trail.sink]]
+            reads = sum(owner[t] == before for t in call.inputs)
+            ends = lifetimes[before][1] == position == lifetimes[after][0]
             if before != after and reads == 1 and ends:
-                found[before, after] = distance
+                found[before, after] = trail
+    return found
+
+
+def _alignments(trails: dict[tuple[int, int], Trail]) -> dict[int, int]:
+    """Tensor -> what its offset must be a multiple of, so that every distance is one."""
+    found: dict[int, int] = {}
+    for pair, trail in trails.items():
+        for tensor in pair:
+            found[tensor] = math.lcm(found.get(tensor, ALIGNMENT), trail.multiple)
     return found
 
 
