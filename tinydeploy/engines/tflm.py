@@ -14,9 +14,10 @@ from ..emit.names import comment
 from ..emit.rendering import environment
 from ..errors import InputError
 from ..graph import DType, Graph, Node
-from ..plan.memory import Buffer, place
+from ..plan.memory import place
 from ..plan.plan import Constant, Kernel, KernelCall, Plan, Target
 from ..plan.planner import make_plan
+from ..plan.search import Buffer, Problem
 from . import tflm_arena, tflm_library
 from .base import Arena, Context, Emission
 from .tflm_library import Archive, Installation
@@ -163,7 +164,7 @@ def planned_bytes(graph: Graph) -> int:
                 last[tensor] = position
     last |= dict.fromkeys(graph.outputs, len(graph.nodes))
     buffers = [Buffer(graph.tensors[t].bytes, first[t], last[t]) for t in first]
-    offsets = place(buffers)
+    offsets = place(Problem(buffers))
     return max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
 
 

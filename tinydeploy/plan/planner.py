@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from ..graph import Graph
-from .memory import ALIGNMENT, Buffer, lower_bound, place
+from .memory import lower_bound, peak, place
 from .plan import KernelCall, Placement, Plan, Target, Trail
+from .search import ALIGNMENT, Buffer, Problem
 from .select import lower
 
 
@@ -32,7 +33,8 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     with_scratch = [i for i, call in enumerate(calls) if call.scratch_bytes]
     buffers += [Buffer(calls[i].scratch_bytes, i, i) for i in with_scratch]
     distances = {(position_of[a], position_of[b]): t.bytes for (a, b), t in trails.items()}
-    offsets = place(buffers, distances)
+    problem = Problem(buffers, distances)
+    offsets = place(problem)
 
     def placement(position: int) -> Placement:
         b = buffers[position]
@@ -46,8 +48,8 @@ def make_plan(graph: Graph, target: Target) -> Plan:
         calls=calls,
         placements={tensor: by_owner[o] for tensor, o in owner.items()},
         scratch=tuple(scratch.get(i) for i in range(len(calls))),
-        arena_bytes=max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0),
-        lower_bound_bytes=lower_bound(buffers, distances),
+        arena_bytes=peak(problem, offsets),
+        lower_bound_bytes=lower_bound(problem),
     )
 
 
