@@ -9,7 +9,7 @@ from shlex import quote
 
 from .boards import Board, all_boards
 from .errors import DoesNotFit
-from .plan.plan import Placement, Plan
+from .plan.plan import Plan
 
 # What a firmware takes beside the model, measured on the verify firmware and rounded up: RAM for
 # the wire and the board; flash for start-up code, the wire and the kernels. The linker has the last
@@ -52,7 +52,7 @@ def check(plan: Plan, board: Board, model: Path, folders: Sequence[Path]) -> Non
         return
     if plan.arena_bytes + board.stack_bytes > board.ram.bytes:
         takes, has = plan.arena_bytes + board.stack_bytes, board.ram.bytes
-        what, sizes = "RAM", _live_bytes(plan)
+        what, sizes = "RAM", [plan.live_bytes(i) for i in range(len(plan.calls))]
     elif plan.constant_bytes > board.flash.bytes:
         takes, has = plan.constant_bytes, board.flash.bytes
         what, sizes = "flash for its weights", _weight_bytes(plan)
@@ -78,23 +78,6 @@ def too_big_hint(plan: Plan, model: Path, folders: Sequence[Path]) -> str:
         return f"no board here fits it; {command} says by how much"
     shown = ", ".join(suitable[:4]) + (", ..." if len(suitable) > 4 else "")
     return f"fits {shown}; {command} lists them all"
-
-
-def _live_bytes(plan: Plan) -> list[int]:
-    """For each call, the bytes of the arena that are in use during it; an output may lie over its
-    inputs."""
-    return [
-        _covered([*(p for p in plan.placements.values() if p.first <= i <= p.last), scratch])
-        for i, scratch in enumerate(plan.scratch)
-    ]
-
-
-def _covered(places: Sequence[Placement | None]) -> int:
-    total = end = 0
-    for place in sorted((p for p in places if p), key=lambda p: p.offset):
-        total += max(0, place.offset + place.bytes - max(end, place.offset))
-        end = max(end, place.offset + place.bytes)
-    return total
 
 
 def _weight_bytes(plan: Plan) -> list[int]:

@@ -65,7 +65,13 @@ def _blocks(plan: Plan) -> tuple[r.Block, ...]:
 
     tensors = plan.graph.tensors
     lasting = [block(tensors[t].name, "activation", at) for t, at in plan.placements.items()]
-    return (*lasting, *(block("", "scratch", at) for at in plan.scratch if at))
+    passing = [block("", "scratch", at) for at in plan.scratch if at]
+    passing += [
+        block(tensors[call.inputs[0]].name, "activation", at)
+        for call, at in zip(plan.calls, plan.moved, strict=True)
+        if at
+    ]
+    return (*lasting, *passing)
 
 
 def built(prepared: Prepared, firmware: Firmware, seconds: float) -> r.Report:

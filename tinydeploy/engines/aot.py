@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from .. import transforms
-from ..emit.model import model_source, sizes_header
+from ..emit.model import kernel_headers, model_source, sizes_header
 from ..graph import Graph
 from ..paths import KERNELS
 from ..plan.plan import Target
@@ -25,9 +25,8 @@ class Aot:
         del context
         plan = make_plan(transforms.apply(graph), target)
         sources = sorted({call.kernel.source for call in plan.calls})
-        headers = sorted({call.header for call in plan.calls})
         files = {
-            **_with_headers([*sources, *headers]),
+            **_with_headers([*sources, *kernel_headers(plan)]),
             "model.c": model_source(plan),
             "td_sizes.h": sizes_header(plan),
         }

@@ -270,4 +270,5 @@ def _plan(
         )
         for node in graph.nodes
     )
-    return Plan(graph, target, calls, {}, (None,) * len(calls), arena_bytes, arena_bytes)
+    none = (None,) * len(calls)
+    return Plan(graph, target, calls, {}, none, none, arena_bytes, arena_bytes)

@@ -14,7 +14,7 @@ than the one before, until there is no room below: see moves.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .search import ALIGNMENT, Offsets, Problem, apart, lowest, places_taken, search
 
@@ -89,14 +89,23 @@ def greedy(problem: Problem, bound: int) -> Offsets:
     return best
 
 
-def bisect(problem: Problem, low: int, high: int) -> Offsets | None:
-    """A placement in an arena of less than `high` bytes, as near to `low` as a search finds one."""
+def bisect(
+    problem: Problem,
+    low: int,
+    high: int,
+    accept: Callable[[Offsets], bool] = lambda offsets: True,
+) -> Offsets | None:
+    """A placement in an arena of less than `high` bytes, as near to `low` as a search finds one.
+
+    Args:
+        accept: Whether one will do; if not, the next arena tried is larger.
+    """
     best = None
     steps = _BISECT_STEPS + 2 * len(problem.buffers)
     while high - low > max(ALIGNMENT, high // _BISECT_PARTS):
         middle = (low + high) // 2 // ALIGNMENT * ALIGNMENT
         found = search(problem, middle, steps, upwards=False)
-        if found is None:
+        if found is None or not accept(found):
             low = middle
         else:
             best, high = found, peak(problem, found)

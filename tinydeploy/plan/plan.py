@@ -164,6 +164,8 @@ class Plan:
         calls: In execution order.
         placements: Tensor index -> place, for every runtime tensor that exists in memory;
             aliases (RESHAPE, in-place) have equal offsets.
+        moved: One a call: where its input is moved to, up, before it runs, and is read by it; None
+            where it stays. Such a call has one input.
         scratch: One a call; None where a call needs none.
         arena_bytes: Size of the arena, activations and scratch together.
         lower_bound_bytes: The largest live set, outputs over inputs where they may lie so: no
@@ -174,6 +176,7 @@ class Plan:
     target: Target
     calls: tuple[KernelCall, ...]
     placements: Mapping[int, Placement]
+    moved: tuple[Placement | None, ...]
     scratch: tuple[Placement | None, ...]
     arena_bytes: int
     lower_bound_bytes: int
@@ -187,6 +190,23 @@ class Plan:
                 if isinstance(value, Constant):
                     found.setdefault(value.key, (call, value))
         return found
+
+    def alive(self, position: int) -> list[Placement]:
+        """Activations during a call; aliases are there several times."""
+        here = [p for p in self.placements.values() if p.first <= position <= p.last]
+        moved = self.moved[position]
+        return [*here, moved] if moved else here
+
+    def live_bytes(self, position: int) -> int:
+        """Bytes of the arena in use during a call; what shares memory counts once."""
+        scratch = self.scratch[position]
+        alive = [*self.alive(position), *([scratch] if scratch else [])]
+        total = reached = 0
+        for place in sorted(alive, key=lambda p: p.offset):
+            end = place.offset + place.bytes
+            total += max(0, end - max(place.offset, reached))
+            reached = max(reached, end)
+        return total
 
     @property
     def constant_bytes(self) -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from ..graph import Graph
-from .memory import lower_bound, peak, place
+from .memory import lower_bound
+from .moves import place_moving
 from .plan import KernelCall, Placement, Plan, Target, Trail
-from .search import ALIGNMENT, Buffer, Problem
+from .search import ALIGNMENT, Buffer, Problem, round_up
 from .select import lower
+
+# Multiply-accumulates for each byte that may be moved: that is half a per cent of instructions.
+_MACS_A_BYTE = 64
 
 
 def make_plan(graph: Graph, target: Target) -> Plan:
@@ -20,37 +25,54 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     """
     calls = lower(graph, target)
     owner = _share_memory(graph, calls)
+    problem, tensors = _problem(graph, calls, owner)
+    placed = place_moving(problem, sum(call.macs for call in calls) // _MACS_A_BYTE)
+
+    def placement(position: int) -> Placement:
+        b = problem.buffers[position]
+        return Placement(placed.offsets[position], b.bytes, b.first, b.last)
+
+    by_owner = {tensor: placement(i) for i, tensor in enumerate(tensors)}
+    with_scratch = [i for i, call in enumerate(calls) if call.scratch_bytes]
+    scratch = {call: placement(len(tensors) + i) for i, call in enumerate(with_scratch)}
+    moved = {
+        problem.buffers[i].last: replace(placement(i), offset=offset, first=problem.buffers[i].last)
+        for i, offset in placed.moved.items()
+    }
+    places = [*by_owner.values(), *scratch.values(), *moved.values()]
+    ends = (place.offset + round_up(place.bytes, ALIGNMENT) for place in places)
+    return Plan(
+        graph=graph,
+        target=target,
+        calls=calls,
+        placements={tensor: by_owner[o] for tensor, o in owner.items()},
+        moved=tuple(moved.get(i) for i in range(len(calls))),
+        scratch=tuple(scratch.get(i) for i in range(len(calls))),
+        arena_bytes=max(ends, default=0),
+        lower_bound_bytes=lower_bound(problem),
+    )
+
+
+def placement_problem(graph: Graph, calls: tuple[KernelCall, ...]) -> Problem:
+    """What is to be placed for these calls: tensors, in the order of their birth, then scratch."""
+    return _problem(graph, calls, _share_memory(graph, calls))[0]
+
+
+def _problem(
+    graph: Graph, calls: tuple[KernelCall, ...], owner: dict[int, int]
+) -> tuple[Problem, list[int]]:
+    """(what is to be placed, the tensors that its first buffers are)."""
     lifetimes = _lifetimes(graph, calls, owner)
-
     trails = _trails(calls, owner, lifetimes)
-
     tensors = list(lifetimes)
     position_of = {tensor: i for i, tensor in enumerate(tensors)}
     aligned = _alignments(trails)
     buffers = [
         Buffer(graph.tensors[t].bytes, *lifetimes[t], aligned.get(t, ALIGNMENT)) for t in tensors
     ]
-    with_scratch = [i for i, call in enumerate(calls) if call.scratch_bytes]
-    buffers += [Buffer(calls[i].scratch_bytes, i, i) for i in with_scratch]
+    buffers += [Buffer(c.scratch_bytes, i, i) for i, c in enumerate(calls) if c.scratch_bytes]
     distances = {(position_of[a], position_of[b]): t.bytes for (a, b), t in trails.items()}
-    problem = Problem(buffers, distances)
-    offsets = place(problem)
-
-    def placement(position: int) -> Placement:
-        b = buffers[position]
-        return Placement(offsets[position], b.bytes, b.first, b.last)
-
-    by_owner = {tensor: placement(i) for i, tensor in enumerate(tensors)}
-    scratch = {call: placement(len(tensors) + i) for i, call in enumerate(with_scratch)}
-    return Plan(
-        graph=graph,
-        target=target,
-        calls=calls,
-        placements={tensor: by_owner[o] for tensor, o in owner.items()},
-        scratch=tuple(scratch.get(i) for i in range(len(calls))),
-        arena_bytes=peak(problem, offsets),
-        lower_bound_bytes=lower_bound(problem),
-    )
+    return Problem(buffers, distances), tensors
 
 
 def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]:
@@ -100,7 +122,7 @@ def _trails(
             before, after = owner[call.inputs[trail.source]], owner[call.outputs[trail.sink]]
             reads = sum(owner[t] == before for t in call.inputs)
             ends = lifetimes[before][1] == position == lifetimes[after][0]
-            if before != after and reads == 1 and ends:
+            if before != after and reads == 1 and ends and len(call.inputs) == 1:
                 found[before, after] = trail
     return found
 

@@ -25,7 +25,7 @@ class Buffer:
     @property
     def size(self) -> int:
         """Its bytes, rounded up to the arena's alignment."""
-        return _up(self.bytes, ALIGNMENT)
+        return round_up(self.bytes, ALIGNMENT)
 
     def overlaps(self, other: Buffer) -> bool:
         """Whether both are alive at some moment."""
@@ -40,7 +40,7 @@ Trails = Mapping[tuple[int, int], int]
 Offsets = tuple[int, ...]
 
 
-def _up(size: int, unit: int) -> int:
+def round_up(size: int, unit: int) -> int:
     return -(-size // unit) * unit
 
 
@@ -50,7 +50,7 @@ def _down(size: int, unit: int) -> int:
 
 def apart(source: Buffer, sink: Buffer, distance: int) -> int:
     """The least distance that offsets of theirs can have."""
-    return _up(distance, math.gcd(source.align, sink.align))
+    return round_up(distance, math.gcd(source.align, sink.align))
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Problem:
     Attributes:
         buffers: All of it.
         trails: Pairs that may overlap as it says.
-        copies: Buffer -> the one that it is a copy of, which it may overlap in any way, and whose
-            place is the best for it: then nothing is copied.
+        copies: Buffer -> the one that it is a copy of: it lies over it in any way, not below it,
+            and best in the same place, where nothing is copied.
     """
 
     buffers: Sequence[Buffer]
@@ -112,7 +112,7 @@ def lowest(taken: Sequence[tuple[int, int]], align: int) -> int:
     for begin, end in taken:
         if offset <= begin:
             break
-        offset = max(offset, _up(end, align))
+        offset = max(offset, round_up(end, align))
     return offset
 
 
@@ -167,11 +167,14 @@ def _choices(
     # Away from the ends it leaves room for what comes, such as an output that trails.
     later = {n.below for n in neighbours if offsets[n.index] < 0}
     later |= {n.above for n in neighbours if offsets[n.index] < 0}
-    inner = {_up(low + size, align) for size in later} | {_down(high - s, align) for s in later}
+    inner = {round_up(low + size, align) for size in later} | {
+        _down(high - s, align) for s in later
+    }
     found += sorted(o for o in inner - ends if 0 <= o <= highest and _fits(o, taken))
     original = offsets[problem.copies[i]] if i in problem.copies else -1
-    if original >= 0 and original <= highest and _fits(original, taken):
-        found = [original, *(o for o in found if o != original)]
+    if original >= 0:
+        stays = [original] if original <= highest and _fits(original, taken) else []
+        found = [*stays, *(o for o in found if o > original)]
     return found
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..graph import Graph
-from ..plan.plan import Constant, KernelCall, Placement, Plan
+from ..plan.plan import Constant, KernelCall, Plan
 from .terminal import (
     BAD,
     BAR,
@@ -198,7 +198,7 @@ def _operators(plan: Plan, sign: Signs) -> Table:
             Text(shape(tensor.shape, sign), SOFT),
             Text(f"{call.macs:,}" if call and call.macs else sign.dash),
             Text(f"{_constant_bytes(call):,}" if call else sign.dash),
-            Text(f"{_live_bytes(plan, position):,}" if position is not None else sign.dash),
+            Text(f"{plan.live_bytes(position):,}" if position is not None else sign.dash),
         )
     return made
 
@@ -227,7 +227,7 @@ def _arena_map(plan: Plan, sign: Signs) -> Group:
             last = (cell + 1) * plan.arena_bytes // _MAP_CELLS
             here = (look for look, start, end in spans if start < last and first < end)
             cells.append(*next(here, (sign.empty, SOFT)))
-        made.add_row(Text(str(call.layer), SOFT), cells, Text(f"{_live_bytes(plan, position):,}"))
+        made.add_row(Text(str(call.layer), SOFT), cells, Text(f"{plan.live_bytes(position):,}"))
     legend = Text()
     for name, (character, style) in _looks(sign).items():
         legend.append(character * 2, style).append(f" {name}   ", SOFT)
@@ -250,27 +250,11 @@ def _spans(plan: Plan, position: int, sign: Signs) -> list[tuple[tuple[str, str]
     written = {plan.placements[i].offset for i in outputs if i in plan.placements}
     spans = [
         (looks["written" if place.offset in written else "read or kept"], place)
-        for place in sorted(_alive(plan, position), key=lambda p: p.offset not in written)
+        for place in sorted(plan.alive(position), key=lambda p: p.offset not in written)
     ]
     scratch = plan.scratch[position]
     spans += [(looks["scratch"], scratch)] if scratch else []
     return [(look, place.offset, place.offset + place.bytes) for look, place in spans]
-
-
-def _alive(plan: Plan, position: int) -> list[Placement]:
-    return [p for p in plan.placements.values() if p.first <= position <= p.last]
-
-
-def _live_bytes(plan: Plan, position: int) -> int:
-    """Bytes of the arena in use during a call; what shares memory counts once."""
-    scratch = plan.scratch[position]
-    alive = [*_alive(plan, position), *([scratch] if scratch else [])]
-    total = reached = 0
-    for place in sorted(alive, key=lambda p: p.offset):
-        end = place.offset + place.bytes
-        total += max(0, end - max(place.offset, reached))
-        reached = max(reached, end)
-    return total
 
 
 def _fit(row: BoardRow, sign: Signs) -> Text:
