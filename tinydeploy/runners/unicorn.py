@@ -220,9 +220,7 @@ class UnicornTransport(ClosesOnExit):
             self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
         if mcu.trim is not None:  # a part that needs none
             self._map_erased(mcu.trim.address // PAGE_BYTES)
-        for page in sorted(
-            {step.factory // PAGE_BYTES for step in (*setup, *clock) if step.factory}
-        ):
+        for page in sorted({step.factory // PAGE_BYTES for step in clock if step.factory}):
             self._map_erased(page)
 
     def _map_erased(self, page: int) -> None:
@@ -233,7 +231,7 @@ class UnicornTransport(ClosesOnExit):
     def _map_setup(self, steps: tuple[Step, ...], mapped: set[int]) -> None:
         """Memory for the registers of the set-up; what it waits for has come already."""
         pages = {step.register // PAGE_BYTES for step in steps} - mapped
-        for page in sorted(pages):
+        for page in sorted(page for page in pages if not self._in_memory(page * PAGE_BYTES)):
             self._uc.mem_map(
                 page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE
             )
@@ -244,6 +242,10 @@ class UnicornTransport(ClosesOnExit):
                 come[place] = come.get(place, 0) | step.wait
         for (register, size), bits in come.items():
             self._uc.mem_write(register, bits.to_bytes(size, "little"))
+
+    def _in_memory(self, address: int) -> bool:
+        assert self._board.mcu is not None
+        return any(m.origin <= address < m.end for m in self._board.mcu.memories)
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib
