@@ -163,7 +163,7 @@ class Board:
         mcu: None for the host alone; so are `console`, `flash` and `ram`.
         flash, ram: The memories that an image uses: the first flash behind its boot loader, and
             the largest contiguous RAM, adjoining memories taken as one.
-        setup: The microcontroller's register writes, then the board's own.
+        setup: The board's own register writes; the microcontroller's come before the clock.
         bootloader_bytes: What the board's boot loader keeps of the start of the first flash.
         usb: The USB device that the console comes out of; None where there is none.
         flash_tools: What can write its flash, the default first.
@@ -331,7 +331,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         unicorn=data.unicorn,
         stack_bytes=data.stack_bytes,
         bootloader_bytes=data.bootloader_bytes,
-        setup=(*mcu.setup, *data.setup),
+        setup=data.setup,
         usb=data.usb,
         flash_tools=data.flash,
     )

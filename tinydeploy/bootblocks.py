@@ -108,12 +108,17 @@ def _kinetis(_: Memory) -> tuple[Block, ...]:
 
 
 def _ra_options(flash: Memory) -> tuple[Block, ...]:
-    """The option-setting memory (RA4M1 Group User's Manual, 6.2), erased: all off.
+    """The option-setting memory (RA4M1 Group User's Manual, 6.2), erased: all off but the HOCO.
 
-    It holds the security MPU's regions too, which code that lies there by chance would switch on.
+    OFS1 has it run from reset, at 48 MHz, as the low-voltage mode of reset asks for. The memory
+    holds the security MPU's regions too, which code that lies there by chance would switch on.
     Behind a boot loader it is the boot loader's.
     """
-    return (Block(0x400, b"\xff" * 64),) if flash.origin == 0 else ()
+    if flash.origin != 0:
+        return ()
+    erased, hocoen, hocofrq1 = 0xFFFF_FFFF, 1 << 8, 0b111 << 12
+    ofs1 = erased & ~hocoen & ~hocofrq1 | 0b100 << 12
+    return (Block(0x400, struct.pack("<II", erased, ofs1) + b"\xff" * 56),)
 
 
 def _lut(opcode: int, operand: int) -> int:

@@ -13,8 +13,14 @@ _NORDIC_GPIO = {
 }
 
 
+def early_steps(board: Board) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """What td_board_init() begins with: the microcontroller's register writes, then its clock's."""
+    mcu = board.mcu
+    return (mcu.setup, mcu.clock.steps if mcu.clock else ()) if mcu is not None else ((), ())
+
+
 def setup_steps(board: Board) -> tuple[Step, ...]:
-    """The register writes of td_board_init(), in order: the board's own, then the console's."""
+    """The register writes that follow, in order: the board's own, then the console's."""
     mcu, console = board.mcu, board.console
     if mcu is None or console is None:
         return ()

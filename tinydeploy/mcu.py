@@ -75,6 +75,10 @@ class Step:
     bytes: Annotated[int, "the register's width, where it is not 4: 1 or 2"] = 4
     wait_clear: Annotated[int, "as wait, until none of them is set"] = 0
     pause: Annotated[int, "processor cycles to let pass then, at least"] = 0
+    factory: Annotated[
+        int, "where the factory left its value of the bits of `clear`; an address, 0 for none"
+    ] = 0
+    factory_shift: Annotated[int, "how many bits further to the left they are there"] = 0
 
     def __post_init__(self) -> None:
         if self.bytes not in (1, 2, 4):
@@ -92,6 +96,11 @@ class Step:
             )
         if not 0 <= self.pause < 1 << 20:
             raise ValueError(f"register {self.register:#x}: pause is {self.pause}, use up to 2^20")
+        _check_register("factory", self.factory)
+        if not 0 <= self.factory_shift < 32:
+            raise ValueError(f"factory_shift is {self.factory_shift}; use 0 to 31")
+        if self.factory and not self.clear:
+            raise ValueError(f"register {self.register:#x}: factory needs the bits in clear")
 
     @property
     def waits(self) -> bool:
@@ -269,7 +278,9 @@ class Mcu:
     fpu: Annotated[Fpu, "the floating-point unit it was made with"] = "none"
     gpio: Annotated[Gpio | None, "how pins are set up; none where they need no setting up"] = None
     counter: Annotated[Counter | None, "what counts cycles, where it is not the core itself"] = None
-    setup: Annotated[tuple[Step, ...], "register writes that come first, on every board"] = ()
+    setup: Annotated[
+        tuple[Step, ...], "register writes that come first, on every board, before the clock"
+    ] = ()
     watchdog: Annotated[Watchdog | None, "what must be switched off first"] = None
     trim: Annotated[Trim | None, "what the start-up must copy for the part to be in tune"] = None
     clock: Annotated[Clock | None, "its rated speed, where reset leaves it slower"] = None

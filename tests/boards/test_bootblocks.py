@@ -152,9 +152,10 @@ def test_imxrt_blocks() -> None:
     assert struct.unpack("<3I", table.data[32:44]) == (0x6000_0000, 2 << 20, 0)
 
 
-def test_ra_options_are_erased_and_a_boot_loaders_are_left_alone() -> None:
+def test_ra_options_have_the_hoco_run_and_a_boot_loaders_are_left_alone() -> None:
+    """OFS1: HOCOEN is 0, HOCOFRQ1 0b100; all else is erased."""
     _, (block,) = _blocks("ek_ra4m1")
-    assert (block.offset, block.data) == (0x400, b"\xff" * 64)
+    assert (block.offset, block.data) == (0x400, b"\xff" * 4 + b"\xff\xce" + b"\xff" * 58)
     assert _blocks("arduino_uno_r4_minima")[1] == ()
 
 

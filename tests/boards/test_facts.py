@@ -149,7 +149,9 @@ def test_baud_divisor(name: str) -> None:
 def _registers(name: str) -> Mapping[int, int]:
     """Register -> value, after all steps, all registers 0 before."""
     values: dict[int, int] = {}
-    for step in setup_steps(boards.load(name)):
+    board = boards.load(name)
+    assert board.mcu is not None
+    for step in (*board.mcu.setup, *setup_steps(board)):
         values[step.register] = values.get(step.register, 0) & ~step.clear | step.set
     return values
 

@@ -14,7 +14,7 @@ from tests.boards import kit
 from tests.support import require
 from tinydeploy import boards
 from tinydeploy.boards import Board, Step
-from tinydeploy.console import setup_steps
+from tinydeploy.console import early_steps, setup_steps
 from tinydeploy.firmware import Firmware
 from tinydeploy.runners import RUNNERS, native
 from tinydeploy.runners.base import Transport
@@ -119,7 +119,8 @@ def test_sections(board: Board, firmware: Firmware) -> None:
 
 def _all_steps(board: Board) -> tuple[Step, ...]:
     assert board.mcu is not None
-    return (*setup_steps(board), *(board.mcu.clock.steps if board.mcu.clock else ()))
+    setup, clock = early_steps(board)
+    return (*setup, *clock, *setup_steps(board))
 
 
 def _greets_and_echoes(transport: Transport, board: Board) -> None:

@@ -9,7 +9,7 @@ from jinja2 import Environment
 from .. import __version__, paths
 from ..boards import Board, Console, Mcu, Step
 from ..bootblocks import Block, blocks
-from ..console import setup_steps
+from ..console import early_steps, setup_steps
 from ..errors import InputError
 from ..rates import DRIVERS, rate_divisor
 from . import rendering
@@ -70,7 +70,7 @@ def board_files(board: Board) -> dict[str, str]:
             interrupts=board.mcu.interrupts,
             checksum=checksum,
         ),
-        "board.c": _board_c(environment, board, board.mcu),
+        "board.c": _board_c(environment, board),
         "linker.ld": _render(
             environment,
             "linker.ld.j2",
@@ -86,15 +86,16 @@ def board_files(board: Board) -> dict[str, str]:
     return files
 
 
-def _board_c(environment: Environment, board: Board, mcu: Mcu) -> str:
-    steps, clock = setup_steps(board), mcu.clock.steps if mcu.clock else ()
+def _board_c(environment: Environment, board: Board) -> str:
+    (setup, clock), steps = early_steps(board), setup_steps(board)
     return _render(
         environment,
         "board.c.j2",
         board=board,
-        steps=steps,
+        setup=setup,
         clock=clock,
-        columns=_columns((*clock, *steps)),
+        steps=steps,
+        columns=_columns((*setup, *clock, *steps)),
     )
 
 
@@ -105,6 +106,8 @@ def _columns(steps: tuple[Step, ...]) -> list[str]:
         "wait_clear": any(step.wait_clear for step in steps),
         "pause": any(step.pause for step in steps),
         "bytes": any(step.bytes != 4 for step in steps),
+        "factory": any(step.factory for step in steps),
+        "factory_shift": any(step.factory_shift for step in steps),
     }
     return [name for name, is_used in used.items() if is_used]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from elftools.elf.elffile import ELFFile
 
-from ..console import setup_steps
+from ..console import early_steps, setup_steps
 from ..errors import RequestError
 from ..fault import BFARVALID, MMARVALID, Registers
 from . import native, uarts
@@ -213,20 +213,25 @@ class UnicornTransport(ClosesOnExit):
             self.machine.captured_offset = base + _NRF51_CAPTURE[1]
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
-        clock = mcu.clock.steps if mcu.clock else ()
-        self._map_setup((*clock, *setup_steps(board)), pages)
+        setup, clock = early_steps(board)
+        self._map_setup((*setup, *clock, *setup_steps(board)), pages)
         if mcu.watchdog is not None:
             page = mcu.watchdog.address // PAGE_BYTES * PAGE_BYTES
             self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
         if mcu.trim is not None:  # a part that needs none
-            page = mcu.trim.address // PAGE_BYTES * PAGE_BYTES
-            self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ)
-            self._uc.mem_write(page, _FLASH_ERASED * PAGE_BYTES)
+            self._map_erased(mcu.trim.address // PAGE_BYTES)
+        for page in sorted({step.factory // PAGE_BYTES for step in clock if step.factory}):
+            self._map_erased(page)
+
+    def _map_erased(self, page: int) -> None:
+        """What the factory writes into each part is here as erased."""
+        self._uc.mem_map(page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ)
+        self._uc.mem_write(page * PAGE_BYTES, _FLASH_ERASED * PAGE_BYTES)
 
     def _map_setup(self, steps: tuple[Step, ...], mapped: set[int]) -> None:
         """Memory for the registers of the set-up; what it waits for has come already."""
         pages = {step.register // PAGE_BYTES for step in steps} - mapped
-        for page in sorted(pages):
+        for page in sorted(page for page in pages if not self._in_memory(page * PAGE_BYTES)):
             self._uc.mem_map(
                 page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE
             )
@@ -237,6 +242,10 @@ class UnicornTransport(ClosesOnExit):
                 come[place] = come.get(place, 0) | step.wait
         for (register, size), bits in come.items():
             self._uc.mem_write(register, bits.to_bytes(size, "little"))
+
+    def _in_memory(self, address: int) -> bool:
+        assert self._board.mcu is not None
+        return any(m.origin <= address < m.end for m in self._board.mcu.memories)
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib
