@@ -109,6 +109,8 @@ def _theirs(*values: int) -> dict[str, int]:
 
 
 _TFLM_M3 = _theirs(10_532_688, 31_959_257, 41_846_029, 955_934)
+_RAM = _row(12e3, 56e3, 40e3, 1.3e3)
+_TFLM_RAM = _theirs(22_820, 100_708, 54_996, 2_580)
 GOALS = (
     Goal("Cortex-M4, instructions", "instructions", "cortex-m4", "speed",
          _row(3.9e6, 9.0e6, 15.0e6, 0.36e6), _theirs(7_697_888, 24_101_872, 29_861_587, 582_906)),
@@ -119,8 +121,10 @@ GOALS = (
     Goal("Cortex-M3, instructions", "instructions", "cortex-m3", "speed",
          {name: 0.6 * count for name, count in _TFLM_M3.items()}, _TFLM_M3),
     Goal("Cortex-M0, instructions", "instructions", "cortex-m0", "speed", {}, {}),
-    Goal("RAM, bytes", "arena_bytes", "cortex-m4", "speed",
-         _row(12 << 10, 56 << 10, 40 << 10, 1.3 * 1024), _theirs(22_820, 100_708, 54_996, 2_580)),
+    Goal("Cortex-M4, RAM in bytes", "arena_bytes", "cortex-m4", "speed", _RAM, _TFLM_RAM),
+    Goal("Cortex-M55, RAM in bytes", "arena_bytes", "cortex-m55", "speed", _RAM, _TFLM_RAM),
+    Goal("Cortex-M3, RAM in bytes", "arena_bytes", "cortex-m3", "speed", _RAM, {}),
+    Goal("Cortex-M0, RAM in bytes", "arena_bytes", "cortex-m0", "speed", _RAM, {}),
     Goal("flash beside weights, for speed", "code_bytes", "cortex-m4", "speed",
          _row(14 << 10, 14 << 10, 14 << 10, 4 << 10), _theirs(56_620, 56_620, 54_392, 30_804)),
     Goal("flash beside weights, for size", "code_bytes", "cortex-m4", "size",

@@ -46,7 +46,7 @@ class Size:
 SERIES = {
     "channels": [Size(c, 16, 9) for c in (8, 16, 32, 64, 128, 256, 512)],
     "image": [Size(8, i, 9) for i in (16, 32, 64, 96, 128, 160, 224)],
-    "layers": [Size(16, 32, n) for n in (1, 2, 5, 10, 20, 50, 100, 200)],
+    "layers": [Size(16, 32, n) for n in (1, 2, 5, 10, 20, 50, 100, 200, 1000)],
     "5 MB": [Size(224, 16, 200)],
 }
 

@@ -106,6 +106,12 @@ def test_a_deep_chain_moves_its_inputs_up() -> None:
     assert max(ends) < 10_000
 
 
+def test_an_arena_just_above_the_bound_is_planned() -> None:
+    graph = loads(separable(16, 16, 16), "deep")
+    plan = make_plan(graph, Target((Isa.MVE, Isa.DSP, Isa.SCALAR)))
+    assert plan.arena_bytes < 1.2 * plan.lower_bound_bytes
+
+
 def test_buffers_stand_at_multiples_of_what_they_ask() -> None:
     chain = [Buffer(960, i - 1, i, align=24) for i in range(6)]
     problem = Problem(chain, {(i, i + 1): 20 for i in range(5)})

@@ -98,10 +98,12 @@ def bisect(
     """A placement in an arena of less than `high` bytes, as near to `low` as a search finds one.
 
     Args:
+        low: A multiple of ALIGNMENT.
         accept: Whether one will do; if not, the next arena tried is larger.
     """
     best = None
     steps = _BISECT_STEPS + 2 * len(problem.buffers)
+    high = high // ALIGNMENT * ALIGNMENT
     while high - low > max(ALIGNMENT, high // _BISECT_PARTS):
         middle = (low + high) // 2 // ALIGNMENT * ALIGNMENT
         found = search(problem, middle, steps, upwards=False)
