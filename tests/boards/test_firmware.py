@@ -187,6 +187,17 @@ def test_without_its_pll(firmware: Firmware, board: Board, monkeypatch: pytest.M
     _works(firmware, "unicorn", board.mcu.clock_hz)
 
 
+@pytest.mark.parametrize("board", [boards.load("raspberry_pi_pico")], ids=lambda board: board.name)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_the_clock_comes_after_the_microcontrollers_set_up(firmware: Firmware) -> None:
+    """An RP2040's PLL needs the crystal that the set-up starts, and the set-up selects it."""
+    require("unicorn")
+    with UnicornTransport(firmware) as transport:
+        kit.answer(transport, b"")
+        clk_sys = int.from_bytes(transport._uc.mem_read(0x4000_803C, 4), "little")
+        assert clk_sys & 1
+
+
 @pytest.mark.parametrize(
     "board",
     [boards.load(n) for n in ("nrf5340_dk", "nrf54l15_dk", "raspberry_pi_pico2", "frdm_k64f")],
