@@ -47,9 +47,11 @@ def _after(steps: Iterable[Step], reset: Registers) -> Registers:
 
 
 def _f013(r: Registers) -> float:
-    """STM32F0, F1, F3: HSI is 8 MHz."""
+    """STM32F0, F1, F3: HSI is 8 MHz, and so is what the boards have at HSE."""
     cfgr = r[0x4002_1004]
-    source = 8 if _bits(cfgr, 16, 15) == 1 else 4
+    source = {0: 4, 1: 8, 2: 8}[_bits(cfgr, 16, 15)]
+    assert not cfgr & 1 << 17
+    assert bool(r[0x4002_1000] & 1 << 16) == (_bits(cfgr, 16, 15) == 2)
     assert _bits(cfgr, 1, 0) == 2
     return source * (_bits(cfgr, 21, 18) + 2)
 
