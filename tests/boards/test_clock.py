@@ -10,7 +10,7 @@ import pytest
 from tests.boards.kit import CORTEX_M
 from tinydeploy import boards
 from tinydeploy.boards import Board, Step
-from tinydeploy.console import setup_steps
+from tinydeploy.console import early_steps, setup_steps
 from tinydeploy.mcu import Mcu
 from tinydeploy.rates import rate_divisor
 
@@ -329,11 +329,10 @@ def test_the_set_up_leaves_the_clock_alone(board: Board) -> None:
     assert board.mcu is not None
     if board.mcu.clock is None:
         return
-    steps = (*board.mcu.setup, *board.mcu.clock.steps)
-    rest = setup_steps(board)[len(board.mcu.setup) :]
-    clock = {step.register for step in board.mcu.clock.steps if not step.write_only}
-    before, after = _after(steps, {}), _after((*steps, *rest), {})
-    for register in clock:
+    setup, clock = early_steps(board)
+    steps = (*setup, *clock)
+    before, after = _after(steps, {}), _after((*steps, *setup_steps(board)), {})
+    for register in {step.register for step in clock if not step.write_only}:
         assert before[register] & ~after[register] == 0, hex(register)
 
 
