@@ -19,6 +19,7 @@ from .desk import FlashTool, Usb
 from .errors import InputError
 from .mcu import (
     Boot,
+    Clock,
     Counter,
     Gpio,
     Mcu,
@@ -89,10 +90,13 @@ class Console:
     baud: Annotated[int, "bits per second; 8 data bits, no parity, 1 stop bit"] = 115_200
     tx: Annotated[Pin | None, "the pin that the microcontroller sends on"] = None
     rx: Annotated[Pin | None, "the pin that it receives on"] = None
+    rated_hz: Annotated[int, "the port's kernel clock with the board's own [clock]"] = 0
 
     def __post_init__(self) -> None:
         if not 300 <= self.baud <= 4_000_000:
             raise ValueError(f"baud is {self.baud}; use 300 to 4000000, such as 115200")
+        if not 0 <= self.rated_hz < 1 << 32:
+            raise ValueError(f"rated_hz is {self.rated_hz}")
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ class _BoardFile:
     flash: Annotated[tuple[FlashTool, ...], "what can write its flash, the default first"] = ()
     bootloader_bytes: Annotated[int, "of the flash's start that its boot loader keeps"] = 0
     stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
+    clock: Annotated[Clock | None, "in the place of its chip's, from a crystal of the board"] = None
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
     memories: Annotated[
         tuple[Memory, ...], "soldered on the board: an image uses them before the chip's own"
@@ -316,6 +321,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         )
     mcu = _with_memories(path, data, _read_mcu(data.mcu, path, folders))
     _check_console(path, data.console, mcu)
+    mcu = _with_clock(path, data, mcu)
     _check_bootloader(path, data.bootloader_bytes, mcu)
     core = cores.find(mcu.core, mcu.fpu)
     if data.unicorn and not core.unicorn_model:
@@ -367,6 +373,21 @@ def _with_memories(path: Path, data: _BoardFile, mcu: Mcu) -> Mcu:
             f"{16 + mcu.interrupts} words must be at a multiple of {mcu.vectors_alignment:#x}"
         )
     return mcu
+
+
+def _with_clock(path: Path, data: _BoardFile, mcu: Mcu) -> Mcu:
+    """The microcontroller with the board's way to its rated speed, if it has one."""
+    name, rated_hz = data.console.uart, data.console.rated_hz
+    if data.clock is None:
+        if rated_hz:
+            raise InputError(
+                f"{place(path, 'console', 'rated_hz')}: console.rated_hz is {rated_hz}, and there "
+                "is no [clock] here",
+                "leave it out: the microcontroller's clock has its uart's rated_hz",
+            )
+        return mcu
+    uart = replace(mcu.uarts[name], rated_hz=rated_hz)
+    return replace(mcu, clock=data.clock, uarts={**mcu.uarts, name: uart})
 
 
 def _check_console(path: Path, console: Console, mcu: Mcu) -> None:

@@ -64,7 +64,8 @@ class Memory:
 class Step:
     """One read-modify-write of a register, before the console is used.
 
-    Nothing is written where `clear` and `set` are both 0.
+    Nothing is written where `clear` and `set` are both 0. Steps that are `write_only` follow each
+    other without any other access, as the feed and unlock sequences of some registers want it.
     """
 
     register: Annotated[int, "address"]
@@ -79,6 +80,7 @@ class Step:
         int, "where the factory left its value of the bits of `clear`; an address, 0 for none"
     ] = 0
     factory_shift: Annotated[int, "how many bits further to the left they are there"] = 0
+    write_only: Annotated[bool, "set is written as it is, and nothing read before or after"] = False
 
     def __post_init__(self) -> None:
         if self.bytes not in (1, 2, 4):
@@ -101,6 +103,10 @@ class Step:
             raise ValueError(f"factory_shift is {self.factory_shift}; use 0 to 31")
         if self.factory and not self.clear:
             raise ValueError(f"register {self.register:#x}: factory needs the bits in clear")
+        if self.write_only and (self.clear or self.waits):
+            raise ValueError(
+                f"register {self.register:#x} is write_only: it has register, set and source alone"
+            )
 
     @property
     def waits(self) -> bool:
@@ -134,9 +140,10 @@ class Uart:
 class Clock:
     """How the processor comes to the speed it is rated for.
 
-    The steps come before the console is set up. Where one waits in vain (a part without the
-    oscillator, an emulator without a model of it) the rest is left out, and all runs on at the
-    speed after reset: so the last step that waits is the one that switches over.
+    The steps come after the microcontroller's own set-up, before the board's and the console's.
+    Where one waits in vain (a part without the oscillator, an emulator without a model of it) the
+    rest is left out, and all runs on at the speed after reset: so the last step that waits is the
+    one that switches over.
     """
 
     hz: Annotated[int, "the processor's clock then"]

@@ -28,6 +28,10 @@ EXCEPTIONS = {
     "armv6-m": {2, 3, 11, 14, 15},
     "other": {2, 3, 4, 5, 6, 7, 11, 12, 14, 15},
 }
+WITH_A_CLOCK = (  # one of each kind of set-up
+    "nucleo_l4r5zi", "bluepill_f103", "portenta_h7", "raspberry_pi_pico", "teensy40",
+    "lpcxpresso55s69", "mbed_lpc1768", "frdm_mcxn947", "frdm_k64f",
+)  # fmt: skip
 UNUSABLE = 1 << 16  # CFSR.UNDEFINSTR
 
 
@@ -170,7 +174,7 @@ def test_in_the_embedded_emulator(firmware: Firmware, board: Board) -> None:
 
 @pytest.mark.parametrize(
     "board",
-    [boards.load(name) for name in ("nucleo_l4r5zi", "bluepill_f103", "raspberry_pi_pico")],
+    [boards.load(name) for name in WITH_A_CLOCK],
     ids=lambda board: board.name,
 )
 @pytest.mark.parametrize("toolchain", ["arm-gnu"])
@@ -185,6 +189,17 @@ def test_without_its_pll(firmware: Firmware, board: Board, monkeypatch: pytest.M
 
     monkeypatch.setattr(UnicornTransport, "_map_setup", never)
     _works(firmware, "unicorn", board.mcu.clock_hz)
+
+
+@pytest.mark.parametrize("board", [boards.load("raspberry_pi_pico")], ids=lambda board: board.name)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_the_clock_comes_after_the_microcontrollers_set_up(firmware: Firmware) -> None:
+    """An RP2040's PLL needs the crystal that the set-up starts, and the set-up selects it."""
+    require("unicorn")
+    with UnicornTransport(firmware) as transport:
+        kit.answer(transport, b"")
+        clk_sys = int.from_bytes(transport._uc.mem_read(0x4000_803C, 4), "little")
+        assert clk_sys & 1
 
 
 @pytest.mark.parametrize(

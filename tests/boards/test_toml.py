@@ -71,6 +71,7 @@ MCU_EDITS = [
     ("address = 0x4800_0000", "address = 0xFFFF_FFF0", "outside the address space"),
     ('ip = "stm32_lpuart"', 'ip = "stm32_uart"', "uarts.lpuart1.ip must be one of"),
     ("set = 0x1,", "set = 0x1_0000_0000,", "wait and wait_clear are 32-bit masks"),
+    ("set = 0x1,", "set = 0x1, wait = 0x1, write_only = true,", "it has register, set and source"),
     ("enable = [", "enable = 5 # [", "uarts.lpuart1.enable must be an array, and is an integer"),
     ("[gpio]", "[[gpio]]", "gpio must be a table, and is an array"),
     ("[uarts.lpuart1]", "[uarts]", "uarts.ip must be a table, and is a string"),
@@ -101,6 +102,7 @@ BOARD_EDITS = [
     ('mcu = "chip"', 'mcu = "chip"\nstack_bytes = 100', "at least 256"),
     ('mcu = "chip"', 'mcu = "chip"\nqemu = { machine = "x", serial = 10_000_000 }', "0 to 15"),
     ("register = 0x4002_1058", "register = 0x4002_1059", "not a word-aligned"),
+    ('uart = "lpuart1"', 'uart = "lpuart1"\nrated_hz = 8_000_000', "there is no [clock] here"),
 ]
 
 

@@ -108,6 +108,7 @@ def _columns(steps: tuple[Step, ...]) -> list[str]:
         "bytes": any(step.bytes != 4 for step in steps),
         "factory": any(step.factory for step in steps),
         "factory_shift": any(step.factory_shift for step in steps),
+        "write_only": any(step.write_only for step in steps),
     }
     return [name for name, is_used in used.items() if is_used]
 
