@@ -23,7 +23,7 @@ KEYS: Mapping[ToolName, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "picotool": ((), ()),
     "uf2": (("family", "volume"), ()),
     "dfu": (("usb",), ("plain",)),
-    "bossac": ((), ("offset",)),
+    "bossac": (("offset",), ()),
     "nrfutil": ((), ()),
     "teensy": (("target",), ()),
 }
@@ -64,13 +64,15 @@ class FlashTool:
     volume: Annotated[str, "uf2: the label of the board's drive"] = ""
     usb: Annotated[str, "dfu: the boot loader's vendor and product, hexadecimal: 0483:df11"] = ""
     plain: Annotated[bool, "dfu: its boot loader knows no addresses (ST's extension)"] = False
-    offset: Annotated[int, "bossac: where the image goes, as its boot loader counts"] = 0
+    offset: Annotated[
+        int | None, "bossac: where the image goes, as its boot loader counts; on SAMD behind itself"
+    ] = None
 
     def __post_init__(self) -> None:
         required, optional = KEYS[self.tool]
         for key in ("target", "pack", "interface", "family", "volume", "usb", "plain", "offset"):
-            value: str | int = getattr(self, key)
-            if key in required and not value:
+            value: str | int | None = getattr(self, key)
+            if key in required and value in ("", None):
                 raise ValueError(f"{self.tool} needs {key}")
             if value and key not in required + optional:
                 raise ValueError(f"{self.tool} has no use for {key}")
@@ -83,7 +85,7 @@ class FlashTool:
             near = difflib.get_close_matches(self.family.upper(), uf2.FAMILIES, 3)
             known = " or ".join(near) or ", ".join(uf2.FAMILIES)
             raise ValueError(f"unknown UF2 family {self.family!r}; did you mean {known}?")
-        if not 0 <= self.offset < 1 << 24:
+        if not 0 <= (self.offset or 0) < 1 << 24:
             raise ValueError(f"offset is {self.offset}")
 
 

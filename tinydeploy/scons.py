@@ -32,12 +32,13 @@ from SCons.Script import Action, Builder, CScanner, Exit, GetOption
 
 from . import build, scons_quantize, steps
 from .build import BuildRequest
-from .errors import RequestError, TinydeployError
+from .errors import InputError, RequestError, TinydeployError
 from .journal import Journal
 from .steps import Steps
 
 _LOCK_TIMEOUT_S = 1800.0
 _GENERATED = ".generated"
+_LOCK = ".lock"
 
 # SCons ships no types.
 Environment = Any
@@ -74,6 +75,7 @@ def tiny_firmware(env: Environment, **options: Any) -> Node:
         quantized = scons_quantize.made_here(env, options["model"])
         if quantized is not None and not scons_quantize.settle(quantized):
             return env.File(str(request.folder / steps.ELF).replace("$", "$$"))
+        _check_ours(request.folder)
         lock = _lock(request.folder)
         elf = _declare(env.Clone(), request, _plan(request))
     except TinydeployError as e:
@@ -332,12 +334,21 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
+def _check_ours(folder: Path) -> None:
+    """Raises InputError where sources lie in the out folder's src/ and no build was ever there."""
+    if not (folder / _LOCK).exists() and any((folder / "src").glob("*")):
+        raise InputError(
+            f"{folder / 'src'} holds files that tinydeploy did not write, and would write over",
+            "choose another folder: out=DIR (--out)",
+        )
+
+
 def _lock(folder: Path) -> filelock.BaseFileLock:
     """The out folder, for this build alone until SCons ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # One object a path in this process: two firmwares in one folder get SCons's own error.
-        lock = filelock.FileLock(folder / ".lock", is_singleton=True)
+        lock = filelock.FileLock(folder / _LOCK, is_singleton=True)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:

@@ -132,6 +132,14 @@ def test_pyocd_knows_its_target(board: Board):
             assert not (known and facts.pack), f"pyOCD has {facts.target}: it needs no pack"
 
 
+@pytest.mark.parametrize(("board", "facts"), ROWS, ids=IDS)
+def test_bossac_spares_the_boot_loader(board: Board, facts: FlashTool):
+    """A SAMD's boot loader counts from the start of the flash, where it lies itself."""
+    if facts.tool == "bossac" and board.mcu is not None and board.mcu.name.startswith("atsam"):
+        assert board.flash is not None
+        assert facts.offset == board.flash.origin == board.bootloader_bytes > 0
+
+
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_no_tool_twice(board: Board):
     tools = [facts.tool for facts in board.flash_tools]
@@ -388,6 +396,7 @@ def test_behind_a_boot_loader(tmp_path: Path):
         ({"tool": "uf2", "family": "RP2041", "volume": "X"}, "unknown UF2 family 'RP2041'"),
         ({"tool": "dfu", "usb": "483:df11"}, "is no USB device"),
         ({"tool": "bossac", "offset": -1}, "offset is -1"),
+        ({"tool": "bossac"}, "bossac needs offset"),
     ],
 )
 def test_wrong_facts(values: dict[str, str], message: str):

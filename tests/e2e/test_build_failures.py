@@ -98,6 +98,17 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == ""
 
 
+def test_a_folder_with_sources_of_its_own(tmp_path: Path) -> None:
+    program = tmp_path / "src" / "main.c"
+    program.parent.mkdir()
+    program.write_text("int mine;")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"/src holds files that tinydeploy did not write"):
+            build(_request(tmp_path))
+    assert program.read_text() == "int mine;"
+    assert [*tmp_path.rglob("*")] == [program.parent, program]
+
+
 def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "file", tmp_path / "file" / "cache"):
