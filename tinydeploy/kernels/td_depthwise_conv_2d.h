@@ -36,6 +36,7 @@ typedef struct {
   td_small pad_h, pad_w;
   td_small in_zero_point, out_zero_point;
   td_small low, high;
+  td_small transposed; /* for kernels that say so */
   const int8_t *weights;
   const int32_t *requant;
 } td_depthwise_conv_2d;
@@ -58,9 +59,12 @@ void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_
                                       void *scratch);
 
 /* A kernel of 3 x 3 without dilation, strides of 1, of which at most a row and a column before the
- * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. weights: [out_c, 3, 4],
- * columns of three weights, the one in the middle twice; 4-byte aligned. requant: [out_c] of
- * td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. Rows two at a time. */
+ * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. Where p is `transposed`
+ * rows and columns have changed their names, in weights too, but the images in memory are as they
+ * were. weights: [out_c, 3, 4], columns of three weights, the one in the middle twice; 4-byte
+ * aligned. requant: [out_c] of td_record (td_simd.h). scratch: 32 * (out_w + 2) + 160 bytes. `out`
+ * may be `in` itself where `batches` is 1 and, transposed, out_h is in_h: four channels are
+ * finished before the next ones, two rows read in advance. */
 void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                            int8_t *out, void *scratch);
 

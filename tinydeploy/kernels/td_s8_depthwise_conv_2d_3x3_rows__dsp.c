@@ -3,158 +3,152 @@
 #include "td_depthwise_conv_2d.h"
 #include "td_simd.h"
 
-/* Two rows of the output at once, four channels after four. Their four rows of the input become
+/* Four channels after four, of these two rows of the output at once: "rows" and "columns" are those
+ * of the transposed image where p says so. Their four rows of the input are kept as
  *     columns: int16 [out_w + 2, 4, 4], indices over columns, channels, rows
  * from which a channel is computed with 12 instructions for the 18 products of a column: upper and
  * lower output take rows (0, 1) with two weights and row 2 with the third, and row 1 with the first
- * and rows (2, 3) with two. */
+ * and rows (2, 3) with two. Rows 2 and 3 are rows 0 and 1 of the next two. */
 
-enum { COLUMN = 8 /* words */ };
+enum { COLUMN = 8 /* words */, CHANNEL = 10 };
 
-/* What is gathered into columns: row 1 lies inside the input, and row 2 is read as if it did. */
+/* Two rows of four channels: what was gathered before them becomes rows 0 and 1, they 2 and 3. */
 typedef struct {
-  const int8_t *rows[4];
-  const int8_t *end; /* of row 1 */
+  const int8_t *row2, *row3;
+  int32_t step2; /* bytes to the next column of row 2: 0 where it lies outside */
+  const uint32_t *end;
+  int32_t step3;
   uint32_t *to;
-  int32_t pixel;        /* bytes to the next column of rows 1 and 2 */
-  int32_t step0, step3; /* of the others: 0 where they lie outside */
 } td_gather;
 
 /* Four channels of two rows of the output. */
 typedef struct {
-  const uint32_t *columns, *end; /* the first, and the last that begins a window */
-  const int8_t *weights;         /* [4, 3, 4]: columns of weights (0, 1, 1, 2) */
-  const td_record *record;
-  int8_t *upper, *lower; /* where they are the same, the upper one is kept */
-  int32_t pixel;         /* bytes to the next column of the output */
-  int8_t *last;          /* upper + 4 */
+  int32_t lower;       /* bytes to the row below; 0 where there is none: the upper one is kept */
+  int32_t step;        /* bytes to the next column of the output */
+  const uint32_t *end; /* the last column that begins a window */
+  const uint32_t *columns;
+  const uint32_t *channels; /* [4, CHANNEL] */
+  int8_t *out, *last;       /* upper row; out + 4 */
 } td_two_rows;
+
+/* For each of four channels (0, 1) and (1, 2) of its three columns of weights, and its record. */
+static void unpack(const int8_t *weights, const td_record *record, uint32_t *to) {
+  for (const td_record *end = record + 4; record != end; ++record) {
+    for (int32_t i = 0; i < 3; ++i, weights += 4) {
+      const uint32_t word = td_load4(weights);
+      *to++ = td_even_bytes(word);
+      *to++ = td_odd_bytes(word);
+    }
+    *to++ = (uint32_t)record->multiplier;
+    *to++ = (uint32_t)record->scale;
+    *to++ = (uint32_t)record->offset;
+    *to++ = (uint32_t)record->folded;
+  }
+}
 
 #ifdef TD_HAS_DSP
 
-/* Rows 0 and 1 are in r5 and r6, 2 and 3 in r7 and r8; two channels are stored at a time. */
 static void gather(const td_gather *g) {
   register const td_gather *r0 __asm__("r0") = g;
   __asm__ volatile(
-      "ldmia r0, {r1, r2, r3, r4, r5, r6, r11, r12, lr}\n\t"
-      "mov r0, r6\n\t"
-      "str r5, [sp, #-8]!\n"
+      "ldmia r0, {r1, r2, r3, r12, lr}\n\t"
+      "ldr r0, [r0, #20]\n"
       "1:\n\t"
       "ldr r5, [r1]\n\t"
-      "ldr r6, [r2]\n\t"
-      "ldr r7, [r3]\n\t"
-      "ldr r8, [r4]\n\t"
-      "add r1, r1, r12\n\t"
-      "add r2, r2, r11\n\t"
-      "add r3, r3, r11\n\t"
-      "add r4, r4, lr\n\t"
-      "pkhbt r9, r5, r6, lsl #16\n\t"
-      "pkhtb r5, r6, r5, asr #16\n\t"
-      "pkhbt r10, r7, r8, lsl #16\n\t"
-      "pkhtb r7, r8, r7, asr #16\n\t"
-      "sxtb16 r6, r9\n\t"
-      "sxtb16 r8, r10\n\t"
-      "sxtb16 r9, r9, ror #8\n\t"
-      "sxtb16 r10, r10, ror #8\n\t"
-      "stmia r0!, {r6, r8, r9, r10}\n\t"
-      "sxtb16 r6, r5\n\t"
-      "sxtb16 r8, r7\n\t"
-      "sxtb16 r9, r5, ror #8\n\t"
-      "sxtb16 r10, r7, ror #8\n\t"
-      "stmia r0!, {r6, r8, r9, r10}\n\t"
-      "ldr r5, [sp]\n\t"
-      "cmp r2, r5\n\t"
+      "ldr r7, [r2]\n\t"
+      "ldr r4, [r0, #4]\n\t"
+      "ldr r6, [r0, #12]\n\t"
+      "ldr r8, [r0, #20]\n\t"
+      "ldr r10, [r0, #28]\n\t"
+      "add r1, r1, r3\n\t"
+      "add r2, r2, lr\n\t"
+      "pkhtb r11, r7, r5, asr #16\n\t"
+      "pkhbt r7, r5, r7, lsl #16\n\t"
+      "sxtb16 r5, r7\n\t"
+      "sxtb16 r7, r7, ror #8\n\t"
+      "sxtb16 r9, r11\n\t"
+      "sxtb16 r11, r11, ror #8\n\t"
+      "stmia r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
+      "cmp r0, r12\n\t"
       "bne 1b\n\t"
-      "add sp, sp, #8\n\t"
       : "+r"(r0)
       :
       : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
         "memory");
 }
 
-typedef char td_two_rows_layout[offsetof(td_two_rows, last) == 28 ? 1 : -1];
+typedef char td_two_rows_layout[offsetof(td_two_rows, last) == 24 ? 1 : -1];
 
-/* r1 to r6 are the weights, r7 and r8 the sums of the upper and the lower row, r9 and r10 those of
- * the next column, r11 and r12 a column of the input. */
-#define COLUMN_OF(upper, lower, first, second) \
-  "smlad " upper ", r11, " first ", " upper    \
-  "\n\t"                                       \
-  "smlabt " upper ", r12, " second ", " upper  \
-  "\n\t"                                       \
-  "smlatb " lower ", r11, " first ", " lower   \
-  "\n\t"                                       \
-  "smlad " lower ", r12, " second ", " lower "\n\t"
-#define ONE(first, second) COLUMN_OF("r7", "r8", first, second)
-#define TWO(first, second) COLUMN_OF("r9", "r10", first, second)
+/* r0 is the column, r1 to r6 are the weights, r7 and r8 the sums of the upper and the lower row, r9
+ * and r10 those of the next column, r11 and r12 what a column holds. */
+#define COLUMN_OF(upper, lower, x01, x23, first, second, from_upper, from_lower) \
+  "smlad " upper ", " x01 ", " first ", " from_upper                             \
+  "\n\t"                                                                         \
+  "smlatb " lower ", " x01 ", " first ", " from_lower                            \
+  "\n\t"                                                                         \
+  "smlabt " upper ", " x23 ", " second ", " upper                                \
+  "\n\t"                                                                         \
+  "smlad " lower ", " x23 ", " second ", " lower "\n\t"
+#define BEGIN(upper, lower, x01, x23) COLUMN_OF(upper, lower, x01, x23, "r1", "r2", "lr", "lr")
+#define ONE(first, second) COLUMN_OF("r7", "r8", "r11", "r12", first, second, "r7", "r8")
+#define TWO(first, second) COLUMN_OF("r9", "r10", "r11", "r12", first, second, "r9", "r10")
 #define LAST(FINISH, acc) FINISH(acc, acc, "r11", "r12", "lr")
 
-/* From label 1 on a channel, from 2 on two columns: of an odd number, at the end, the last one and
- * the one before it again. */
+/* On the stack: multiplier, scale, offset, folded, where it writes, and `state`. From label 1 on a
+ * channel, from 2 on two columns: of an odd number, at the end, the last one and the one before it
+ * again. */
 #define RUN(name, FINISH)                                 \
   static void name(const td_two_rows *state) {            \
     register const td_two_rows *r0 __asm__("r0") = state; \
     __asm__ volatile( \
-      "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t" \
-      "sub sp, sp, #56\n\t" \
-      "add lr, sp, #24\n\t" \
-      "stmia lr, {r1, r2, r3, r4, r5, r6, r7, r8}\n" \
+      "ldmia r0, {r1, r2, r3, r4, r5, r6, r7}\n\t" \
+      "sub sp, sp, #48\n\t" \
+      "add lr, sp, #20\n\t" \
+      "stmia lr, {r1, r2, r3, r4, r5, r6, r7}\n" \
       "1:\n\t"  \
-      "ldrd r6, lr, [sp, #32]\n\t" \
-      "ldmia lr!, {r7, r8, r9, r10}\n\t" \
-      "stmia sp, {r7, r8, r9, r10}\n\t" \
-      "ldmia r6!, {r2, r4, r5}\n\t" \
-      "strd r6, lr, [sp, #32]\n\t" \
-      "sxtb16 r1, r2\n\t" \
-      "sxtb16 r2, r2, ror #8\n\t" \
-      "sxtb16 r3, r4\n\t" \
-      "sxtb16 r4, r4, ror #8\n\t" \
-      "sxtb16 r6, r5, ror #8\n\t" \
-      "sxtb16 r5, r5\n\t" \
-      "ldrd r11, r12, [sp, #40]\n\t" \
-      "strd r11, r12, [sp, #16]\n\t" \
-      "ldr r0, [sp, #24]\n" \
+      "ldr lr, [sp, #36]\n\t" \
+      "ldr r0, [sp, #32]\n\t" \
+      "ldr r11, [sp, #40]\n\t" \
+      "ldmia lr!, {r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}\n\t" \
+      "str lr, [sp, #36]\n\t" \
+      "stmia sp, {r7, r8, r9, r10, r11}\n" \
       "2:\n\t"  \
-      "ldr r7, [sp]\n\t" \
-      "mov r8, r7\n\t" \
-      "mov r9, r7\n\t" \
-      "mov r10, r7\n\t" \
-      "ldrd r11, r12, [r0], #64\n\t" ONE("r1", "r2") \
-      "ldrd r11, r12, [r0, #-32]\n\t" ONE("r3", "r4") TWO("r1", "r2") \
+      "ldr lr, [sp, #12]\n\t" \
+      "ldrd r9, r10, [r0], #64\n\t" BEGIN("r7", "r8", "r9", "r10") \
+      "ldrd r11, r12, [r0, #-32]\n\t" ONE("r3", "r4") BEGIN("r9", "r10", "r11", "r12") \
       "ldrd r11, r12, [r0]\n\t" ONE("r5", "r6") TWO("r3", "r4") \
       "ldrd r11, r12, [r0, #32]\n\t" TWO("r5", "r6") \
-      "ldrd r11, r12, [sp, #4]\n\t" \
-      "ldr lr, [sp, #12]\n\t" LAST(FINISH, "r7") LAST(FINISH, "r8") LAST(FINISH, "r9") LAST(FINISH, "r10") \
-      "ldrd r11, r12, [sp, #16]\n\t" \
-      "ldr lr, [sp, #48]\n\t" \
-      "strb r8, [r12]\n\t" \
+      "ldmia sp, {r11, r12, lr}\n\t" \
+      LAST(FINISH, "r7") LAST(FINISH, "r8") LAST(FINISH, "r9") LAST(FINISH, "r10") \
+      "ldr r11, [sp, #16]\n\t" \
+      "ldr r12, [sp, #20]\n\t" \
+      "ldr lr, [sp, #24]\n\t" \
+      "strb r8, [r11, r12]\n\t" \
       "strb r7, [r11]\n\t" \
-      "strb r10, [r12, lr]\n\t" \
-      "strb r9, [r11, lr]\n\t" \
+      "add r11, r11, lr\n\t" \
       "ldr r7, [sp, #28]\n\t" \
-      "add r11, r11, lr, lsl #1\n\t" \
-      "add r12, r12, lr, lsl #1\n\t" \
-      "strd r11, r12, [sp, #16]\n\t" \
+      "strb r10, [r11, r12]\n\t" \
+      "strb r9, [r11]\n\t" \
+      "add r11, r11, lr\n\t" \
+      "str r11, [sp, #16]\n\t" \
       "cmp r0, r7\n\t" \
       "blo 2b\n\t" \
       "bne 3f\n\t" \
       "subs r0, #32\n\t" \
       "sub r11, r11, lr\n\t" \
-      "sub r12, r12, lr\n\t" \
-      "strd r11, r12, [sp, #16]\n\t" \
+      "str r11, [sp, #16]\n\t" \
       "b 2b\n" \
       "3:\n\t" \
-      "ldrd r7, r8, [sp, #24]\n\t" \
+      "ldrd r7, r8, [sp, #28]\n\t" \
       "ldrd r11, r12, [sp, #40]\n\t" \
-      "ldr lr, [sp, #52]\n\t" \
       "adds r7, #8\n\t" \
       "add r8, r8, #8\n\t" \
       "add r11, r11, #1\n\t" \
-      "add r12, r12, #1\n\t" \
-      "strd r7, r8, [sp, #24]\n\t" \
-      "strd r11, r12, [sp, #40]\n\t" \
-      "cmp r11, lr\n\t" \
+      "strd r7, r8, [sp, #28]\n\t" \
+      "str r11, [sp, #40]\n\t" \
+      "cmp r11, r12\n\t" \
       "bne 1b\n\t" \
-      "add sp, sp, #56\n\t" \
+      "add sp, sp, #48\n\t" \
       : "+r"(r0) \
       : \
       : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
@@ -167,37 +161,42 @@ RUN(run_two_rows_above, TD_FINISH_ABOVE) /* the output's zero point is -128 */
 #undef RUN
 #undef LAST
 #undef COLUMN_OF
+#undef BEGIN
 #undef ONE
 #undef TWO
 
 #else
 
 static void gather(const td_gather *g) {
-  const int32_t steps[4] = {g->step0, g->pixel, g->pixel, g->step3};
-  const int32_t count = (int32_t)(g->end - g->rows[1]) / g->pixel;
-  int16_t *to = (int16_t *)(void *)g->to;
-  for (int32_t x = 0; x < count; ++x, to += 16) {
-    for (int32_t row = 0; row < 4; ++row) {
-      for (int32_t c = 0; c < 4; ++c) to[4 * c + row] = g->rows[row][x * steps[row] + c];
+  const int8_t *rows[2] = {g->row2, g->row3};
+  for (uint32_t *to = g->to; to != g->end; to += COLUMN) {
+    for (int32_t c = 0; c < 4; ++c) {
+      const uint32_t row2 = (uint32_t)rows[0][c] & 0xffff, row3 = (uint32_t)rows[1][c];
+      to[2 * c] = to[2 * c + 1];
+      to[2 * c + 1] = row2 | row3 << 16;
     }
+    rows[0] += g->step2;
+    rows[1] += g->step3;
   }
 }
 
 static void run_two_rows(const td_two_rows *w) {
   const int32_t count = (int32_t)(w->end - w->columns) / COLUMN + 1;
-  for (int32_t c = 0; w->upper + c != w->last; ++c) {
-    const td_record record = w->record[c];
+  for (int32_t c = 0; w->out + c != w->last; ++c) {
+    const uint32_t *weights = w->channels + CHANNEL * c;
+    const td_record record = {(int32_t)weights[9], (int32_t)weights[6], (int32_t)weights[7],
+                              (int32_t)weights[8]};
     for (int32_t x = 0; x < count; ++x) {
       int32_t upper = record.folded, lower = upper;
       for (int32_t i = 0; i < 3; ++i) {
         const uint32_t *column = w->columns + COLUMN * (x + i) + 2 * c;
-        const uint32_t word = td_load4(w->weights + 12 * c + 4 * i);
-        const uint32_t first = td_even_bytes(word), second = td_odd_bytes(word);
+        const uint32_t first = weights[2 * i], second = weights[2 * i + 1];
         upper = td_bottom(column[1], second >> 16, td_dot2(column[0], first, upper));
         lower = td_dot2(column[1], second, td_bottom(column[0] >> 16, first, lower));
       }
-      w->lower[c + x * w->pixel] = td_finish(record, lower);
-      w->upper[c + x * w->pixel] = td_finish(record, upper);
+      int8_t *const out = w->out + c + x * w->step;
+      out[w->lower] = td_finish(record, lower);
+      out[0] = td_finish(record, upper);
     }
   }
 }
@@ -206,66 +205,55 @@ static void run_two_rows(const td_two_rows *w) {
 
 #endif
 
-/* Rows y and, where there is one, y + 1. */
-static void two_rows(const td_depthwise_conv_2d *p, const int8_t *in, int32_t y, int8_t *out,
-                     uint32_t *columns) {
-  const int32_t channels = p->in_c, row_bytes = p->in_w * channels;
-  const int32_t pad = p->pad_w, top = y - p->pad_h;
-  const int32_t behind = p->out_w + 2 - pad; /* columns that are not before the input */
-  const int32_t inside = behind < p->in_w ? behind : p->in_w;
+/* All rows of four channels. */
+static void four_channels(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                          uint32_t *columns, const uint32_t *channels) {
+  const int32_t c = p->in_c, transposed = p->transposed;
+  const int32_t row_bytes = transposed ? c : p->in_w * c, step = transposed ? p->in_h * c : c;
+  const int32_t out_row_bytes = transposed ? c : p->out_w * c;
+  const int32_t behind = p->out_w + 2 - p->pad_w; /* columns that are not before the input */
   const uint32_t zeros = (uint32_t)(p->in_zero_point & 0xff) * 0x01010101u;
   const int8_t *const outside = (const int8_t *)&zeros;
-  const int8_t *const row1 = in + (top + 1) * row_bytes;
-  const int32_t has_0 = top >= 0, has_2 = top + 2 < p->in_h, has_3 = top + 3 < p->in_h;
-  int8_t *const lower = y + 1 < p->out_h ? out + p->out_w * channels : out;
-  const int32_t step0 = has_0 ? 4 : 0, step3 = has_3 ? 4 : 0;
-  td_gather g = {{has_0 ? row1 - row_bytes : outside, row1, row1 + (has_2 ? row_bytes : 0),
-                  has_3 ? row1 + 2 * row_bytes : outside},
-                 row1 + inside * channels,
-                 columns + COLUMN * pad,
-                 channels,
-                 has_0 ? channels : 0,
-                 has_3 ? channels : 0};
-  td_two_rows rows = {columns,    columns + COLUMN * (p->out_w - 1),
-                      p->weights, (const td_record *)p->requant,
-                      out,        lower,
-                      channels,   out + 4};
-  for (int8_t *const end = out + channels; rows.upper != end;) {
+  td_gather g = {.to = columns + COLUMN * p->pad_w};
+  g.end = g.to + COLUMN * (behind < p->in_w ? behind : p->in_w);
+  td_two_rows rows = {.step = transposed ? p->out_h * c : c,
+                      .end = columns + COLUMN * (p->out_w - 1),
+                      .columns = columns,
+                      .channels = channels,
+                      .out = out,
+                      .last = out + 4};
+  for (int32_t y = -2; y < p->out_h; y += 2) {
+    const int32_t row2 = y + 2 - p->pad_h, row3 = row2 + 1;
+    const int32_t has_2 = row2 >= 0 && row2 < p->in_h, has_3 = row3 < p->in_h;
+    g.row2 = has_2 ? in + row2 * row_bytes : outside;
+    g.row3 = has_3 ? in + row3 * row_bytes : outside;
+    g.step2 = has_2 ? step : 0;
+    g.step3 = has_3 ? step : 0;
     gather(&g);
-    if (!has_2) {
-      int16_t *row2 = (int16_t *)(void *)(columns + COLUMN * pad) + 2;
-      for (int32_t i = 0; i < 4 * inside; ++i, row2 += 4) *row2 = (int16_t)p->in_zero_point;
-    }
+    if (y < 0) continue;
+    rows.lower = y + 1 < p->out_h ? out_row_bytes : 0;
     if (p->out_zero_point == -128) {
       run_two_rows_above(&rows);
     } else {
       run_two_rows(&rows);
     }
-    g.rows[0] += step0;
-    g.rows[1] += 4;
-    g.rows[2] += 4;
-    g.rows[3] += step3;
-    g.end += 4;
-    rows.weights += 4 * 12;
-    rows.record += 4;
-    rows.upper += 4;
-    rows.lower += 4;
-    rows.last += 4;
+    rows.out += 2 * out_row_bytes;
+    rows.last += 2 * out_row_bytes;
   }
 }
 
 void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                            int8_t *out, void *scratch) {
-  const int32_t channels = p->in_c, words = COLUMN * (p->out_w + 2);
+  const int32_t c = p->in_c, words = COLUMN * (p->out_w + 2);
   uint32_t *const columns = scratch;
-  int8_t *const all = out;
   /* Columns outside stay as they are. */
   for (int32_t i = 0; i < words; ++i) columns[i] = (uint32_t)(p->in_zero_point & 0xffff) * 0x10001u;
-  for (int32_t n = 0; n < p->batches; ++n, in += p->in_h * p->in_w * channels) {
-    for (int32_t y = 0; y < p->out_h; y += 2) {
-      two_rows(p, in, y, out, columns);
-      out += (y + 1 < p->out_h ? 2 : 1) * p->out_w * channels;
+  for (int32_t i = 0; i < c; i += 4) {
+    unpack(p->weights + 12 * i, (const td_record *)p->requant + i, columns + words);
+    for (int32_t n = 0; n < p->batches; ++n) {
+      four_channels(p, in + n * p->in_h * p->in_w * c + i, out + n * p->out_h * p->out_w * c + i,
+                    columns, columns + words);
     }
   }
-  td_clamp(all, p->batches * p->out_h * p->out_w * channels, p->low, p->high);
+  td_clamp(out, p->batches * p->out_h * p->out_w * c, p->low, p->high);
 }

@@ -131,26 +131,29 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         one_channel = conv_2d.Params(p.batches, p.h, p.w, 1, p.out_c, 1, p.requant)
         return conv_2d.call(one_channel, node, kernel, by_channel[..., np.newaxis], bias)
     kept, folded = fold(p.requant, by_channel.astype(np.int64), bias)
+    transposed = kernel is DSP_ROWS and _transposed(p)
+    h, w = (p.w, p.h) if transposed else (p.h, p.w)
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
-        "in_h": p.h.size,
-        "in_w": p.w.size,
+        "in_h": h.size,
+        "in_w": w.size,
         "in_c": p.in_c,
-        "out_h": p.h.out,
-        "out_w": p.w.out,
+        "out_h": h.out,
+        "out_w": w.out,
         "out_c": p.out_c,
-        "kernel_h": p.h.kernel,
-        "kernel_w": p.w.kernel,
-        "stride_h": p.h.stride,
-        "stride_w": p.w.stride,
-        "dilation_h": p.h.dilation,
-        "dilation_w": p.w.dilation,
-        "pad_h": p.h.pad,
-        "pad_w": p.w.pad,
+        "kernel_h": h.kernel,
+        "kernel_w": w.kernel,
+        "stride_h": h.stride,
+        "stride_w": w.stride,
+        "dilation_h": h.dilation,
+        "dilation_w": w.dilation,
+        "pad_h": h.pad,
+        "pad_w": w.pad,
         "in_zero_point": p.requant.in_zero_point,
         "out_zero_point": p.requant.out_zero_point,
         "low": p.requant.low,
         "high": p.requant.high,
+        "transposed": int(transposed),
         "weights": _pack(p, kernel, kept),
         "requant": _tables(p.requant, kernel, folded),
     }
@@ -165,6 +168,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
+        in_place=((0, 0),) if kernel is DSP_ROWS and p.batches == 1 else (),
         trails=_trails(p, kernel),
     )
 
@@ -179,8 +183,10 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
     if kernel.isa is Isa.MVE:
         return helium.by_eights(rows)
     if kernel is DSP_ROWS:
-        columns = rows.reshape(-1, 3, 3).transpose(0, 2, 1)[..., [0, 1, 1, 2]]
-        return Constant("weights", np.ascontiguousarray(columns), align=4)
+        columns = rows.reshape(-1, 3, 3)
+        if not _transposed(params):
+            columns = columns.transpose(0, 2, 1)
+        return Constant("weights", np.ascontiguousarray(columns[..., [0, 1, 1, 2]]), align=4)
     quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
     return Constant("weights", quads, align=4)
 
@@ -204,7 +210,7 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
         stride = params.w.stride
         return helium.TILE_COLUMN_BYTES * (stride * ceil_to(params.w.out, 2 * stride) + 2)
     if kernel is DSP_ROWS:
-        return 32 * (params.w.out + 2)
+        return 32 * ((params.h if _transposed(params) else params.w).out + 2) + 160
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
 
 
@@ -215,22 +221,16 @@ def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
     number of pixels below. Elsewhere a step may read what it has written for channels before.
     """
     p = params
-    if p.batches != 1:
+    if p.batches != 1 or kernel is DSP_ROWS:
         return ()
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
-    if lines := _lines(p, kernel):
+    if kernel is MVE_3X3:
+        lines = 2 if p.h.stride == 1 else 1
         first = np.arange(0, p.h.out, lines)
         steps = np.stack([first, np.minimum(first + lines, p.h.out)], axis=1) * p.w.out
     own = p.in_c == p.out_c
     distance = distance_bytes(p.h, p.w, (p.in_c, p.out_c), steps, copies=own)
     return (Trail(0, 0, distance, multiple=p.in_c if own else 1),)
-
-
-def _lines(params: Params, kernel: Kernel) -> int:
-    """Rows of the output that a step computes; 0 where it is one pixel."""
-    if kernel is MVE_3X3:
-        return 2 if params.h.stride == 1 else 1
-    return 2 if kernel is DSP_ROWS else 0
 
 
 def _by_fours(params: Params) -> bool:
@@ -245,13 +245,23 @@ def _3x3(params: Params) -> bool:
 
 
 def _rows(params: Params) -> bool:
-    """Where two rows at once take clearly fewer instructions than windows one by one."""
+    """Where two rows at once take clearly fewer cycles than windows one by one."""
     h, w = params.h, params.w
-    plain = _3x3(params) and h.stride == w.stride == 1
-    if not plain or h.pad > 1 or w.out < 2:
+    if not _3x3(params) or not h.stride == w.stride == 1 or h.pad > 1 or min(h.out, w.out) < 2:
         return False
-    steps = 65 * ceil_to(w.out, 2) // 2 + 27 + 25 * (w.out + 2) // 4
-    return ceil_to(h.out, 2) // 2 * steps < 27 * h.out * w.out
+    return min(_rows_cycles(h.out, w.out), _rows_cycles(w.out, h.out)) < 55 * h.out * w.out
+
+
+def _rows_cycles(rows: int, columns: int) -> int:
+    """An estimate, of a channel."""
+    return ceil_to(rows, 2) // 2 * (73 * (ceil_to(columns, 2) // 2) + 7 * columns + 40) + 100
+
+
+def _transposed(params: Params) -> bool:
+    """Whether rows at once are columns: those written over would not all have been read where the
+    output's are shorter."""
+    h, w = params.h, params.w
+    return w.out == w.size and _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
 
 
 def _tiles(params: Params) -> bool:

@@ -12,7 +12,10 @@ _SMALL = frozenset(
     f"{name}_{axis}"
     for name in ("kernel", "filter", "stride", "dilation", "pad")
     for axis in ("h", "w")
-) | {"in_zero_point", "out_zero_point", "weights_zero_point", "low", "high", "requant_step"}
+).union(
+    ("in_zero_point", "out_zero_point", "weights_zero_point", "low", "high"),
+    ("requant_step", "transposed"),
+)
 
 
 def number_types(calls: Iterable[KernelCall]) -> Mapping[str, str]:
