@@ -12,7 +12,7 @@ from .errors import InputError
 from .mcu import is_name
 
 # What is true of the board that is copied, and not of one with the same microcontroller.
-_ITS_OWN = ("qemu", "usb", "flash", "bootloader_bytes")
+_ITS_OWN = ("qemu", "usb", "flash", "bootloader_bytes", "clock", "rated_hz")
 _PINS = {True: ("P0.06", "P0.08"), False: ("PA2", "PA3")}
 
 

@@ -27,6 +27,7 @@ def test_every_microcontroller_makes_a_board(mcu: str, tmp_path: Path) -> None:
     assert board.mcu is not None
     assert (board.name, board.mcu.name) == ("mine", mcu)
     assert (board.qemu, board.usb, board.flash_tools, board.bootloader_bytes) == (None, None, (), 0)
+    assert board.mcu.clock == boards.load_mcu(mcu).clock  # crystal and supply are not known
     assert "startup.c" in board_files(board)
 
 
