@@ -12,14 +12,12 @@
 
 /* A row on its way, eight channels at a time. */
 typedef struct {
-  int32_t multiplier, scale, offset; /* as in td_record */
+  int32_t multiplier, scale; /* as in td_record */
   int8_t *out;
-  const int8_t *in;
+  int32_t offset;
   const int32_t *start;
   uint32_t products; /* of neighbours in the row */
-  const int32_t *start_end;
-  const int8_t *in_end;
-  const int8_t *weights;
+  const int8_t *in, *in_end, *out_end, *weights;
 } walk;
 
 #ifdef TD_HAS_DSP
@@ -33,54 +31,58 @@ typedef struct {
   "sxtab16 r2, r12, r2\n\t"        \
   "sxtab16 r3, lr, r3\n\t"         \
   "smlad " a ", r2, r3, " a "\n\t"
-#define NEXT_PAIR(a, both) "ldrd r2, r3, [r0, #8]!\n\t" PAIR(a, both)
-/* r0: 8 bytes before the weights; r1: inputs. Loads that follow loads take a cycle less. */
+#define NEXT_PAIR(a, both) "ldmia r0!, {r2, r3}\n\t" PAIR(a, both)
+/* r0: weights; r1: inputs. Loads that follow loads take a cycle less. */
 #define QUAD(load, compare)                                                          \
   "ldr r12, [r1], #4\n\t" load                                                       \
-  "ldr r3, [r0, #12]\n\t"                                                            \
-  "ldr r2, [r0, #8]!\n\t" compare                                                    \
+  "ldr r3, [r0, #4]\n\t"                                                             \
+  "ldr r2, [r0], #8\n\t" compare                                                     \
   "sxtb16 lr, r12, ror #8\n\t"                                                       \
   "sxtb16 r12, r12\n\t" PAIR("r4", "r5") NEXT_PAIR("r6", "r7") NEXT_PAIR("r8", "r9") \
       NEXT_PAIR("r10", "r11")
 #define FINISH_PAIR(a, both, at_a, at_b)                                 \
-  "sub " both ", " both ", " a                                           \
+  "subs " both ", " both ", " a                                          \
   "\n\t"                                                                 \
-  "asr " both ", " both ", #8\n\t" TD_FINISH(a, a, "r1", "r2", "r3")     \
-      TD_FINISH(both, both, "r1", "r2", "r3") "strb " a ", [r12, #" at_a \
-                                              "]\n\t"                    \
-                                              "strb " both ", [r12, #" at_b "]\n\t"
+  "asrs " both ", " both ", #8\n\t" TD_FINISH(a, a, "r1", "r2", "r12")   \
+      TD_FINISH(both, both, "r1", "r2", "r12") "strb " a ", [r3, #" at_a \
+                                               "]\n\t"                   \
+                                               "strb " both ", [r3, #" at_b "]\n\t"
 
 typedef char walk_layout[offsetof(walk, weights) == 36 ? 1 : -1];
 
 static void run_walk(walk *state) {
   register walk *r0 __asm__("r0") = state;
   __asm__ volatile(
-      "ldr r1, [r0, #32]\n\t"
+      "ldr r1, [r0, #28]\n\t"
       "push {r0, r1}\n\t"
-      "ldr r0, [r0, #36]\n\t"
-      "subs r0, r0, #8\n"
+      "ldr r0, [r0, #36]\n"
       "1:\n\t"
       "ldr r3, [sp]\n\t"
-      "ldr r1, [r3, #16]\n\t"
-      "ldr r12, [r3, #20]\n\t"
-      "ldr r2, [r3, #24]\n\t"
+      "ldr r12, [r3, #16]\n\t"
+      "ldr r2, [r3, #20]\n\t"
+      "ldr r1, [r3, #24]\n\t"
       "ldmia r12!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
-      "str r12, [r3, #20]\n\t"
+      "str r12, [r3, #16]\n\t"
       "subs r4, r4, r2\n\t"
       "subs r6, r6, r2\n\t"
       "sub r8, r8, r2\n\t"
-      "sub r10, r10, r2\n"
-      "2:\n\t" QUAD("", "") QUAD("ldr lr, [sp, #4]\n\t", "cmp r1, lr\n\t")
+      "sub r10, r10, r2\n\t"
+      "ldr r2, [r3, #28]\n\t"
+      "subs r2, r2, r1\n\t"
+      "lsls r2, r2, #28\n\t" /* an odd number of eights */
+      "bmi 3f\n"
+      "2:\n\t" QUAD("", "") QUAD("", "")
+      "3:\n\t" QUAD("", "") QUAD("ldr lr, [sp, #4]\n\t", "cmp r1, lr\n\t")
       "bne 2b\n\t"
-      "ldr lr, [sp]\n\t"
-      "ldmia lr, {r1, r2, r3, r12}\n\t" FINISH_PAIR("r4", "r5", "0", "1")
+      "ldr r1, [sp]\n\t"
+      "ldmia r1, {r1, r2, r3, r12}\n\t" FINISH_PAIR("r4", "r5", "0", "1")
       FINISH_PAIR("r6", "r7", "2", "3") FINISH_PAIR("r8", "r9", "4", "5")
       FINISH_PAIR("r10", "r11", "6", "7")
-      "add r12, r12, #8\n\t"
-      "str r12, [lr, #12]\n\t"
-      "ldr r1, [lr, #20]\n\t"
-      "ldr r2, [lr, #28]\n\t"
-      "cmp r1, r2\n\t"
+      "adds r3, r3, #8\n\t"
+      "ldr r1, [sp]\n\t"
+      "str r3, [r1, #8]\n\t"
+      "ldr r1, [r1, #32]\n\t"
+      "cmp r1, r3\n\t"
       "bne 1b\n\t"
       "add sp, sp, #8\n\t"
       : "+r"(r0)
@@ -111,9 +113,8 @@ static void pair(walk *state, const int8_t *weights) {
 }
 
 static void run_walk(walk *state) {
-  while (state->start != state->start_end) {
+  for (; state->out != state->out_end; state->weights += 8 * (state->in_end - state->in)) {
     for (int32_t i = 0; i < 4; ++i) pair(state, state->weights + 8 * i);
-    state->weights += 8 * (state->in_end - state->in);
   }
 }
 
@@ -121,24 +122,21 @@ static void run_walk(walk *state) {
 
 void td_s8_fully_connected_eights__dsp(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                        void *scratch) {
+  int8_t *const all = out;
   (void)scratch;
-  for (int32_t n = 0; n < p->batches; ++n, in += p->in_depth) {
-    const int8_t *const end = in + p->in_depth;
+  for (int32_t n = p->batches; n > 0; --n) {
+    const int8_t *x = in, *const end = in + p->in_depth;
     int32_t products = 0;
-    for (const int8_t *x = in; x != end; x += 4) {
+    do {
       products = td_dot2(td_even_bytes(td_load4(x)), td_odd_bytes(td_load4(x)), products);
-    }
-    walk state = {p->requant[0],
-                  p->requant[1],
-                  p->requant[2],
-                  out + n * p->out_depth,
-                  in,
-                  p->folded,
-                  (uint32_t)products,
-                  p->folded + p->out_depth,
-                  end,
-                  p->weights};
+      x += 4;
+    } while (x != end);
+    walk state = {p->requant[0],      p->requant[1],      out, p->requant[2],
+                  p->folded,          (uint32_t)products, in,  end,
+                  out + p->out_depth, p->weights};
     run_walk(&state);
+    in = end;
+    out = state.out;
   }
-  td_clamp(out, p->batches * p->out_depth, p->low, p->high);
+  td_clamp(all, (int32_t)(out - all), p->low, p->high);
 }
