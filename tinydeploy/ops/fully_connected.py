@@ -140,6 +140,8 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     kept, folded = fold(requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
     stored = (kept + p.weights_zero_point).astype(np.int8)
     start, rows = _tables(requant, folded, kernel)
+    if kernel is EIGHTS:
+        start = _pair_starts(start, stored)
     shared = bool((rows == rows[0]).all())
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
@@ -210,10 +212,31 @@ def _helium_any_scale(p: Params) -> bool:
     return not p.weights_zero_point and helium.applies_any_scale(p.requant)
 
 
+def _eights(p: Params) -> bool:
+    requant = p.requant
+    if isinstance(requant, Requantization16x8) or p.weights_zero_point:
+        return False
+    limit = 1 << 23
+    narrow_sums = min(requant.lowest) >= -limit and max(requant.highest) < limit
+    uniform = len(set(zip(requant.multipliers, requant.shifts, strict=True))) == 1
+    whole = p.in_depth % 8 == p.out_depth % 8 == 0
+    return whole and uniform and requant.shifts[0] < 0 and p.narrow and narrow_sums
+
+
+def _pair_starts(folded: Array, weights: Array) -> Array:
+    """Where the two sums of each pair start: see td_s8_fully_connected_eights__dsp."""
+    a, b = folded[0::2].astype(np.int64), folded[1::2].astype(np.int64)
+    first = weights[0::2].astype(np.int64)
+    products = (first[:, 0::2] * first[:, 1::2]).sum(axis=1)
+    return np.stack([a - products, a + 256 * b], axis=1).astype(np.int32)
+
+
 def _pack(weights: Array, kernel: Kernel) -> Constant:
     """The layouts that td_fully_connected.h asks for."""
     if kernel.isa is Isa.MVE:
         return helium.weights(weights)
+    if kernel is EIGHTS:
+        return _pack_eights(weights)
     if kernel.isa is Isa.DSP:
         return _pack_pairs(_blocks(weights, 4))
     return Constant("weights", _blocks(weights, 1).transpose(0, 2, 1, 3), align=4)
@@ -236,8 +259,19 @@ def _pack_pairs(blocks: Array) -> Constant:
     return Constant("weights", both.view(np.int8), align=4)
 
 
+def _pack_eights(weights: Array) -> Constant:
+    """int16 a + 256 b of channels a and b, in bytes: [eights, quads, 4, 2, 2, 2]."""
+    channels, depth = weights.shape
+    split = weights.reshape(channels // 8, 4, 2, depth // 4, 2, 2)
+    eight, pair, member, quad, step, parity = range(6)
+    ordered = split.transpose(eight, quad, pair, parity, step, member).astype(np.int16)
+    both = ordered[..., ::-1, :, 0] + 256 * ordered[..., ::-1, :, 1]
+    return Constant("weights", np.ascontiguousarray(both, dtype="<i2").view(np.int8), align=8)
+
+
 MVE = Kernel("td_s8_fully_connected__mve", Isa.MVE, _helium)
 MVE_ANY_SCALE = Kernel("td_s8_fully_connected_any_scale__mve", Isa.MVE, _helium_any_scale)
+EIGHTS = Kernel("td_s8_fully_connected_eights__dsp", Isa.DSP, _eights, large=True)
 DSP = Kernel(
     "td_s8_fully_connected__dsp", Isa.DSP, lambda params: params.requant.fast and params.narrow
 )
@@ -255,4 +289,4 @@ CONV_SCALAR = Kernel(
     borrowed=True,
 )
 _CONVOLUTIONS = (CONV_DSP, CONV_SCALAR)
-KERNELS = (MVE, MVE_ANY_SCALE, DSP, SCALAR, *conv_16x8.CONVOLUTIONS, *_CONVOLUTIONS)
+KERNELS = (MVE, MVE_ANY_SCALE, EIGHTS, DSP, SCALAR, *conv_16x8.CONVOLUTIONS, *_CONVOLUTIONS)
