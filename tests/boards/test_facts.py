@@ -135,6 +135,8 @@ DIVISORS = {
     "frdm_k64f": 11 << 5 | 12,
     "slwrb4161a": 2384,
     "arduino_uno_r4_minima": 0xEC << 8 | 7,
+    "cy8cproto_062_4343w": 13 << 16 | 4,  # 8 MHz / (14 * 5)
+    "apollo4p_evb": 13 << 6 | 1,
 }
 
 
