@@ -286,7 +286,7 @@ def table(folders: Sequence[Path] = ()) -> list[list[str]]:
         memories = ["", ""]
         if board.flash is not None and board.ram is not None:
             memories = [size(board.flash.bytes), size(board.ram.bytes)]
-        runners = ", ".join(board.runners)
+        runners = ", ".join(board.runners) or "none"
         rows.append([f"`{board.name}`", board.title, board.core.title, *memories, runners])
     return rows
 

@@ -24,7 +24,12 @@ class Block:
 
 
 # In front of the vector table; 0 where it comes first.
-_VECTORS = {"rp2040_stage2": 0x100, "imxrt_flexspi": 0x2000}
+_VECTORS = {
+    "rp2040_stage2": 0x100,
+    "imxrt_flexspi": 0x2000,
+    "psoc6_01_cm0": 0x400,
+    "psoc6_02_cm0": 0x400,
+}
 
 
 def vectors_offset(boot: Boot | None) -> int:
@@ -147,10 +152,62 @@ def _imxrt(flash: Memory) -> tuple[Block, ...]:
     return (Block(0, bytes(config)), Block(0x1000, ivt + data))
 
 
+# The Cortex-M0+ is what starts in a PSoC 6: it lets the Cortex-M4 go, and sleeps (Architecture TRM,
+# CPU subsystem; Registers TRM, CPUSS). Thumb code, then its literals.
+_PSOC6_CODE = (
+    0xB672,  # cpsid i
+    0x4807,  # ldr  r0, =CM4_VECTOR_TABLE_BASE
+    0x4907,  # ldr  r1, =vectors
+    0x6001,  # str  r1, [r0]
+    0x4807,  # ldr  r0, =CM4_PWR_CTL
+    0x4908,  # ldr  r1, =key and ENABLED
+    0x6001,  # str  r1, [r0]
+    0x4808,  # ldr  r0, =CM4_STATUS
+    0x2210,  # movs r2, #0x10
+    0x6801,  # ldr  r1, [r0]        until PWR_DONE
+    0x4211,  # tst  r1, r2
+    0xD0FC,  # beq  .-4
+    0xBF30,  # wfi
+    0xE7FD,  # b    .-2
+    0xE7FE,  # b    .               NMI and HardFault
+    0x46C0,  # nop, so that the literals are aligned
+)
+_PSOC6_PWR_CTL = 0x05FA_0003  # VECTKEYSTAT, PWR_MODE = ENABLED
+_PSOC6_STACK = 0x0800_0400  # in the first KiB of the SRAM, which the memories leave out
+
+
+def _psoc6(
+    vector_table_base: int, pwr_ctl: int, status: int
+) -> Callable[[Memory], tuple[Block, ...]]:
+    """What the Cortex-M0+ runs: its first vectors, and code behind them.
+
+    Args:
+        vector_table_base, pwr_ctl, status: The addresses of CPUSS's registers for the Cortex-M4.
+    """
+
+    def block(flash: Memory) -> tuple[Block, ...]:
+        code = flash.origin + 16
+        other = code + 2 * _PSOC6_CODE.index(0xE7FE)
+        vectors = struct.pack("<4I", _PSOC6_STACK, code | 1, other | 1, other | 1)
+        literals = (
+            vector_table_base,
+            flash.origin + _VECTORS["psoc6_01_cm0"],
+            pwr_ctl,
+            _PSOC6_PWR_CTL,
+            status,
+        )
+        instructions = struct.pack(f"<{len(_PSOC6_CODE)}H", *_PSOC6_CODE)
+        return (Block(0, vectors + instructions + struct.pack("<5I", *literals)),)
+
+    return block
+
+
 _BLOCKS: Mapping[str, Callable[[Memory], tuple[Block, ...]]] = {
     "rp2040_stage2": _rp2040,
     "rp2350_image_def": _rp2350,
     "kinetis_fcf": _kinetis,
     "imxrt_flexspi": _imxrt,
     "ra_options": _ra_options,
+    "psoc6_01_cm0": _psoc6(0x4021_02C0, 0x4021_0080, 0x4021_0088),
+    "psoc6_02_cm0": _psoc6(0x4020_0200, 0x4020_1200, 0x4020_0004),
 }

@@ -21,15 +21,17 @@ UartIp = Literal[
     "nrf_uarte", "nrf54_uarte", "sam_usart",
     "nxp_lpuart", "kinetis_uart", "lpc_flexcomm", "lpc_uart", "ns16550",
     "efr32_usart", "efr32s2_usart", "renesas_sci",
-    "mspm0_uart", "max78_uart",
+    "mspm0_uart", "max78_uart", "infineon_scb",
 ]  # fmt: skip
 GpioIp = Literal["stm32_gpio_v1", "stm32_gpio_v2", "nrf51_gpio", "nrf53_gpio", "nrf54_gpio"]
 WatchdogIp = Literal["kinetis"]
 CounterIp = Literal["cortex", "nrf51_timer"]
 BootIp = Literal[
     "rp2040_stage2", "rp2350_image_def", "imxrt_flexspi", "kinetis_fcf", "lpc_checksum",
-    "ra_options",
+    "ra_options", "psoc6_01_cm0", "psoc6_02_cm0",
 ]  # fmt: skip
+
+_DIVIDED_OUTSIDE = ("infineon_scb",)
 
 PORTS = 11  # of the part with most of them: A to K
 
@@ -126,9 +128,15 @@ class Uart:
     rated_hz: Annotated[int, "its kernel clock at the rated speed, if it is not clock.hz"] = 0
     fifo: Annotated[bool, "has a FIFO to switch on (STM32 CR1.FIFOEN)"] = False
     control: Annotated[int, "further bits of its control register: Apollo's clock, SAM's pads"] = 0
+    divider: Annotated[int, "address of the divider of its clock, where that is not its own"] = 0
 
     def __post_init__(self) -> None:
         _check_register("address", self.address)
+        _check_register("divider", self.divider)
+        if (self.ip in _DIVIDED_OUTSIDE) != bool(self.divider):
+            raise ValueError(
+                f"divider is {self.divider:#x}; {' and '.join(_DIVIDED_OUTSIDE)} need it"
+            )
         for name, hz in (("clock_hz", self.clock_hz), ("rated_hz", self.rated_hz)):
             if not 0 <= hz < _ADDRESS_SPACE:
                 raise ValueError(f"{name} is {hz}")

@@ -63,6 +63,14 @@ _NXP_LPUART = _oversampled(
     lambda value: ((value >> 24) + 1) * (value & 0x1FFF),
 )
 
+# The ratio - 1 (CTRL.OVS), the divisor - 1 (the peripheral clock's divider).
+_INFINEON_SCB = _oversampled(
+    "uart_infineon_scb.c",
+    range(16, 7, -1),
+    lambda ratio, divisor: (ratio - 1) << 16 | (divisor - 1),
+    lambda value: ((value >> 16) + 1) * ((value & 0xFFFF) + 1),
+)
+
 # OSR, then BRG, of both the ratio or divisor - 1.
 _LPC_FLEXCOMM = _oversampled(
     "uart_lpc_flexcomm.c",
@@ -188,6 +196,7 @@ DRIVERS = {
         lambda clock_hz, divisor: 4 * clock_hz / divisor,
         (1 << 6, 0xFFFF << 6),
     ),
+    "infineon_scb": _INFINEON_SCB,
     "max78_uart": Driver("uart_max78.c", _nearest, _divide, (16, 0xFFFFF)),
     "cmsdk_uart": Driver("uart_cmsdk.c", _nearest, _divide, (16, 0xFFFFF)),
     "nrf_uarte": _NRF_UARTE,

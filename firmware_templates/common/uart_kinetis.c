@@ -10,6 +10,7 @@
 #define S1 AT(0x4u)
 #define D AT(0x7u)
 #define C4 AT(0xAu)
+#define RWFIFO AT(0x15u)
 
 #define C2_RE (1u << 2)
 #define C2_TE (1u << 3)
@@ -22,6 +23,8 @@ void td_uart_init(void) {
   BDH = (uint8_t)(TD_UART_DIVISOR >> 13);
   BDL = (uint8_t)(TD_UART_DIVISOR >> 5);
   C4 = TD_UART_DIVISOR & 31u; /* 32nds */
+  /* S1_RDRF from one byte on, as after reset; emulators may begin with 0. */
+  RWFIFO = 1;
   C2 = C2_TE | C2_RE;
 }
 

@@ -28,6 +28,18 @@ def test_crc_is_the_catalogued_one() -> None:
     assert crc32_mpeg2(b"123456789") == 0x0376E6E7  # CRC-32/MPEG-2's check value
 
 
+def _assembled(source: str, folder: Path) -> bytes:
+    """What GNU's assembler makes of it."""
+    (folder / "code.s").write_text(source)
+    gcc = program("arm-none-eabi-gcc")
+    for argv in (
+        [gcc, "-c", "code.s", "-o", "code.o"],
+        [gcc.replace("gcc", "objcopy"), "-O", "binary", "code.o", "code.bin"],
+    ):
+        subprocess.run(argv, cwd=folder, check=True)
+    return (folder / "code.bin").read_bytes()
+
+
 STAGE2 = """
     .syntax unified
     .cpu cortex-m0plus
@@ -62,14 +74,7 @@ STAGE2 = """
 @pytest.mark.toolchain
 def test_second_stage_is_what_an_assembler_makes(tmp_path: Path) -> None:
     require("arm-gnu")
-    (tmp_path / "stage2.s").write_text(STAGE2)
-    gcc = program("arm-none-eabi-gcc")
-    for argv in (
-        [gcc, "-c", "stage2.s", "-o", "stage2.o"],
-        [gcc.replace("gcc", "objcopy"), "-O", "binary", "stage2.o", "stage2.bin"],
-    ):
-        subprocess.run(argv, cwd=tmp_path, check=True)
-    code = (tmp_path / "stage2.bin").read_bytes()
+    code = _assembled(STAGE2, tmp_path)
     _, (block,) = _blocks("raspberry_pi_pico")
     assert block.offset == 0
     assert block.data[:-4] == code.ljust(252, b"\0")
@@ -109,6 +114,94 @@ def test_second_stage_configures_the_flash_and_starts_the_image() -> None:
         (ssi + 0x08, 1),
         (scs + 0xD08, FLASH + 0x100),
     ]
+
+
+PSOC6 = """
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
+    .align 2
+    .word 0x08000400, 0x10000011, 0x1000002d, 0x1000002d
+    cpsid i
+    ldr r0, vector_table_base
+    ldr r1, vectors
+    str r1, [r0]
+    ldr r0, power
+    ldr r1, enabled
+    str r1, [r0]
+    ldr r0, status
+    movs r2, #0x10
+1:  ldr r1, [r0]
+    tst r1, r2
+    beq 1b
+2:  wfi
+    b 2b
+3:  b 3b
+    nop
+vector_table_base: .word BASE
+vectors: .word 0x10000400
+power: .word POWER
+enabled: .word 0x05fa0003
+status: .word STATUS
+"""
+# CPUSS: CM4_VECTOR_TABLE_BASE, CM4_PWR_CTL, CM4_STATUS.
+CPUSS = {
+    "cy8cproto_062_4343w": (0x4020_0200, 0x4020_1200, 0x4020_0004),
+    "cy8ckit_062_wifi_bt": (0x4021_02C0, 0x4021_0080, 0x4021_0088),
+}
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("name", CPUSS)
+def test_psoc6_block_is_what_an_assembler_makes(name: str, tmp_path: Path) -> None:
+    require("arm-gnu")
+    source = PSOC6
+    for symbol, address in zip(("BASE", "POWER", "STATUS"), CPUSS[name], strict=True):
+        source = source.replace(f".word {symbol}", f".word {address:#x}")
+    _, (block,) = _blocks(name)
+    assert block.offset == 0
+    assert block.data == _assembled(source, tmp_path)
+
+
+@pytest.mark.parametrize("name", CPUSS)
+def test_psoc6_block_lets_the_cortex_m4_go(name: str) -> None:
+    """Run as the boot code runs it: on the Cortex-M0+, from the flash's first vectors."""
+    require("unicorn")
+    import unicorn
+    from unicorn import arm_const
+
+    base, power, status = CPUSS[name]
+    board, (block,) = _blocks(name)
+    uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
+    uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M0)
+    uc.mem_map(FLASH, 4096, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+    for page in {address & ~0xFFF for address in CPUSS[name]}:
+        uc.mem_map(page, 4096)
+    uc.mem_write(FLASH, block.data)
+    stack, reset = struct.unpack("<2I", block.data[:8])
+    polls: list[int] = []
+    written: list[tuple[int, int]] = []
+
+    def on_read(uc: unicorn.Uc, _kind: int, address: int, *_: object) -> None:
+        polls.append(address)
+        if len(polls) == 3:  # PWR_DONE, in its time
+            uc.mem_write(status, struct.pack("<I", 0x10))
+
+    def on_write(_uc: object, _kind: int, address: int, _size: int, value: int, _: object) -> None:
+        written.append((address, value))
+
+    uc.hook_add(unicorn.UC_HOOK_MEM_READ, on_read, begin=status, end=status)
+    uc.hook_add(unicorn.UC_HOOK_MEM_WRITE, on_write)
+    uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+    wfi = FLASH + block.data.index(struct.pack("<H", 0xBF30))
+    uc.emu_start(reset, wfi, count=1000)
+    assert uc.reg_read(arm_const.UC_ARM_REG_PC) == wfi
+    assert written == [(base, board.vectors), (power, 0x05FA << 16 | 3)]
+    assert len(polls) == 3
+    # What it names is where the emulator starts the Cortex-M4; its own stack is none of that one's.
+    assert board.vectors == FLASH + 0x400
+    assert board.ram is not None
+    assert stack <= board.ram.origin
 
 
 def test_rp2350_image_definition() -> None:

@@ -135,6 +135,8 @@ DIVISORS = {
     "frdm_k64f": 11 << 5 | 12,
     "slwrb4161a": 2384,
     "arduino_uno_r4_minima": 0xEC << 8 | 7,
+    "cy8cproto_062_4343w": 13 << 16 | 4,  # 8 MHz / (14 * 5)
+    "apollo4p_evb": 13 << 6 | 1,
 }
 
 
@@ -182,6 +184,33 @@ def test_setup_of_the_microbit() -> None:
         0x5000_0760: 1,  # PIN_CNF[24]: output
         0x5000_0764: 0,  # PIN_CNF[25]: input
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, {0x4000_0558: 0x5A}) for name in ("nrf52_dk", "microbit_v2", "nrf52840_dk")),
+        ("nrf5340_dk", {0x5000_6544: 0x50FA_50FA, 0x5000_654C: 0x50FA_50FA}),
+    ],
+)
+def test_nordic_debug_ports_stay_as_the_uicr_says(name: str, expected: dict[int, int]) -> None:
+    """APPROTECT.DISABLE: what Nordic's own start-up code writes where the UICR leaves it open."""
+    registers = _registers(name)
+    assert {register: registers[register] for register in expected} == expected
+
+
+def test_nothing_in_the_uicr_is_needed() -> None:
+    """No console on the NFC pins (UICR.NFCPINS), no image with anything for the UICR."""
+    for board in CORTEX_M:
+        if board.mcu is None or not board.mcu.name.startswith("nrf52"):
+            continue
+        assert board.console is not None
+        pins = {pin.pin for pin in (board.console.tx, board.console.rx) if pin}
+        assert not pins & {"P0.09", "P0.9", "P0.10"}, board.name
+        assert board.mcu.boot is None
+        assert all(
+            memory.end <= 0x1000_0000 for memory in board.mcu.memories if memory.kind == "flash"
+        )
 
 
 def test_listing_boards_imports_nothing_heavy() -> None:

@@ -104,7 +104,7 @@ def test_versions(told: str, version: str, built: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "built", "exact_dwt", "helium"),
+    ("version", "built", "from_1_16", "helium"),
     [
         ("1.15.3", "202409161515", False, False),
         ("1.16.0", "202507071245", True, False),
@@ -115,6 +115,6 @@ def test_versions(told: str, version: str, built: str) -> None:
         ("2.0", "", True, True),
     ],
 )
-def test_what_a_version_can(version: str, built: str, exact_dwt: bool, helium: bool) -> None:
+def test_what_a_version_can(version: str, built: str, from_1_16: bool, helium: bool) -> None:
     found = find.Installation(("renode",), version, built)
-    assert (found.exact_dwt, found.helium) == (exact_dwt, helium)
+    assert (found.exact_dwt, found.right_sel, found.helium) == (from_1_16, from_1_16, helium)

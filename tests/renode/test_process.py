@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tinydeploy import boards
 from tinydeploy.errors import RequestError
-from tinydeploy.firmware import Firmware, Symbol
+from tinydeploy.firmware import Firmware, Section, Symbol
 from tinydeploy.renode import find
 from tinydeploy.runners.renode import Limits, RenodeRunner, RenodeTransport
 from tinydeploy.wire import Client, DeviceSilent
@@ -232,3 +233,20 @@ def test_a_serial_port_that_came_later(renode: Path, monkeypatch: pytest.MonkeyP
     runner.check(boards.load("nucleo_l4r5zi"))
     with pytest.raises(RequestError, match=r"1.15.3 has no UART.NRF54H20_UARTE"):
         runner.check(boards.load("nrf54l15_dk"))
+
+
+def test_an_instruction_that_came_right_later(
+    renode: Path, firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+):
+    sel, other = bytes.fromhex("a0fa81f0"), bytes.fromhex("c0fa01f0")  # sel, ssub8 r0, r0, r1
+    run = firmware.symbols["td_model_run"]
+    firmware.elf.write_bytes(bytes(2) + sel)
+    image = Section(".text", run.address, run.address, run.bytes, True)
+    selecting = replace(firmware, sections=(image,))
+    opened(renode, selecting).close()
+    find._examined.cache_clear()
+    monkeypatch.setenv("STANDIN_VERSION", "1.15.3.37249")
+    with pytest.raises(RequestError, match=r"1.15.3 carries out .* SEL wrongly, .*td_model_run"):
+        opened(renode, selecting)
+    firmware.elf.write_bytes(bytes(2) + other)
+    opened(renode, selecting).close()

@@ -157,6 +157,8 @@ def _defines(board: Board, mcu: Mcu, console: Console) -> dict[str, str]:
             )
         for role, pin in (("TX", console.tx), ("RX", console.rx)):
             defines[f"TD_UART_{role}_PIN"] = f"{32 * pin.port + pin.number}u"
+    if uart.divider:
+        defines["TD_UART_DIVIDER"] = f"{uart.divider:#010x}u"
     if mcu.watchdog is not None:
         defines["TD_WATCHDOG_ADDRESS"] = f"{mcu.watchdog.address:#010x}u"
     if mcu.counter is not None and mcu.counter.ip != "cortex":

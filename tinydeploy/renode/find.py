@@ -17,6 +17,8 @@ from ..errors import InputError, RequestError
 OLDEST = (1, 15)
 # From here on: the DWT is exact, not only to the time quantum.
 _EXACT_DWT = (1, 16)
+# Before it, SADD8 and SSUB8 set the flags that SEL reads as if they told an overflow.
+_RIGHT_SEL = (1, 16)
 # Helium instructions fault up to 1.16.1; the builds from then on carry their date.
 _HELIUM_AFTER = (1, 16, 1)
 _HELIUM_BUILT = "202606"
@@ -50,6 +52,11 @@ class Installation:
     def exact_dwt(self) -> bool:
         """Whether its DWT counts every instruction."""
         return self.numbers >= _EXACT_DWT
+
+    @property
+    def right_sel(self) -> bool:
+        """Whether it carries out SADD8, SSUB8 and SEL as the cores do."""
+        return self.numbers >= _RIGHT_SEL
 
     @property
     def helium(self) -> bool:

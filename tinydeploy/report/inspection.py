@@ -114,7 +114,7 @@ def print_boards(rows: Sequence[BoardRow], to: Console) -> None:
             Text(size(row.flash_bytes) if row.flash_bytes else sign.dash),
             Text(size(row.ram_bytes) if row.ram_bytes else sign.dash),
         ]
-        cells.append(_fit(row, sign) if asked else Text(", ".join(row.runners), SOFT))
+        cells.append(_fit(row, sign) if asked else Text(", ".join(row.runners) or "none", SOFT))
         made.add_row(*cells)
     to.print(made)
 

@@ -11,6 +11,7 @@ import tty
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,12 @@ class RenodeRunner:
     def open(self, firmware: Firmware) -> Transport:
         platform.check(firmware.board)
         found = self._installation(firmware.board)
+        function = None if found.right_sel else _selecting(firmware)
+        if function:
+            raise RequestError(
+                f"Renode {found.version} carries out SSUB8 and SEL wrongly, which {function} uses",
+                find.HINT,
+            )
         return RenodeTransport(found, firmware, self._limits, self._tell)
 
     def _installation(self, board: Board) -> Installation:
@@ -256,6 +263,28 @@ class RenodeTransport(ClosesOnExit):
         errors = [line for line in text.splitlines() if "[ERROR]" in line]
         said = reason(errors[-1].split("[ERROR]", 1)[1]) if errors else ""
         return f": {said}" if said else ""
+
+
+def _selecting(firmware: Firmware) -> str | None:
+    """The first function with an instruction SEL; None where there is none.
+
+    Source: Armv7-M Architecture Reference Manual (DDI 0403), A5.3.14: SEL, encoding T1.
+    """
+    image = firmware.elf.read_bytes()
+    for symbol in sorted(firmware.symbols.values(), key=lambda s: s.address):
+        if not symbol.is_function:
+            continue
+        try:
+            start = firmware.file_offset(symbol.address)
+        except KeyError:
+            continue
+        halves = [
+            int.from_bytes(image[at : at + 2], "little")
+            for at in range(start, start + symbol.bytes, 2)
+        ]
+        if any(a & 0xFFF0 == 0xFAA0 and b & 0xF0F0 == 0xF080 for a, b in pairwise(halves)):
+            return symbol.name
+    return None
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:

@@ -92,6 +92,8 @@ MODELS: dict[str, Model | DmaModel] = {
     "mspm0_uart": Model((Status(0x108, 0, 1 << 6, empty=1 << 2),), 0x124, 0x120, 0x100, 0x19),
     # STATUS: RX_EM, TX_EM; CTRL: BCLKEN.
     "max78_uart": Model((Status(0x04, 0, 1 << 6, empty=1 << 4),), 0x20, 0x20, 0x00, 1 << 15),
+    # RX_FIFO_STATUS, TX_FIFO_STATUS: USED, how many bytes; CTRL: ENABLED.
+    "infineon_scb": Model((Status(0x308, 1, 0), Status(0x208, 0, 0)), 0x340, 0x240, 0x00, 1 << 31),
     # FR: RXFE, TXFE; CR: UARTEN, TXE, RXE.
     "pl011": Model((Status(0x18, 0, 1 << 7, empty=1 << 4),), 0x00, 0x00, 0x30, 0x301),
 }

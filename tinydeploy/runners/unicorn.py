@@ -213,6 +213,9 @@ class UnicornTransport(ClosesOnExit):
             self.machine.captured_offset = base + _NRF51_CAPTURE[1]
             pages.add(mcu.counter.address // PAGE_BYTES)
             self._map_registers("timer", mcu.counter.address)
+        if uart.divider:
+            pages.add(uart.divider // PAGE_BYTES)
+            self._uc.mem_map(uart.divider // PAGE_BYTES * PAGE_BYTES, PAGE_BYTES)
         setup, clock = early_steps(board)
         self._map_setup((*setup, *clock, *setup_steps(board)), pages)
         if mcu.watchdog is not None:

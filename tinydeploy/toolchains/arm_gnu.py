@@ -60,6 +60,8 @@ class ArmGnu:
             "-nostartfiles",
             "-Wl,--gc-sections",
             "-Wl,--build-id=none",
+            # No pages: else the first segment reaches down to its page and holds the ELF's headers.
+            "-Wl,--nmagic",
             # For what -flto compiles at this time.
             "-flto-partition=one",
             "-ffunction-sections",
