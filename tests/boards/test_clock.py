@@ -7,7 +7,10 @@ from fractions import Fraction
 
 import pytest
 
+from tests.boards import speeds
 from tests.boards.kit import CORTEX_M
+from tests.boards.speeds import Registers
+from tests.boards.speeds import bits as _bits
 from tinydeploy import boards
 from tinydeploy.boards import Board, Step
 from tinydeploy.console import early_steps, setup_steps
@@ -15,7 +18,6 @@ from tinydeploy.mcu import Mcu
 from tinydeploy.rates import rate_divisor
 
 MHZ = 1_000_000
-Registers = Mapping[int, int]
 
 MCUS = {b.mcu.name: boards.load_mcu(b.mcu.name) for b in CORTEX_M if b.mcu is not None}
 OF_BOARDS = {  # a board's [clock] in the place of its chip's
@@ -27,14 +29,10 @@ MCUS |= OF_BOARDS
 CLOCKED = {name: mcu for name, mcu in MCUS.items() if mcu.clock is not None}
 
 
-def _bits(value: int, high: int, low: int) -> int:
-    return value >> low & ((1 << high - low + 1) - 1)
-
-
-def _written(mcu: Mcu) -> Registers:
-    """What the steps leave in the registers, from zeros."""
+def _written(mcu: Mcu, *more: Step) -> Registers:
+    """What set-up, clock and `more` leave in the registers, from zeros."""
     assert mcu.clock is not None
-    return _after(mcu.clock.steps, {})
+    return _after((*mcu.setup, *mcu.clock.steps, *more), {})
 
 
 def _after(steps: Iterable[Step], reset: Registers) -> Registers:
@@ -132,12 +130,6 @@ def _h7(r: Registers) -> float:
     vco = vco_in * (_bits(r[0x5802_4430], 8, 0) + 1)
     assert 192 <= vco <= 836
     return vco / (_bits(r[0x5802_4430], 15, 9) + 1)
-
-
-def _rp2040(r: Registers) -> float:
-    vco = 12 / _bits(r[0x4002_8000], 5, 0) * _bits(r[0x4002_8008], 11, 0)
-    assert 750 <= vco <= 1600
-    return vco / _bits(r[0x4002_800C], 18, 16) / _bits(r[0x4002_800C], 14, 12)
 
 
 # Reset values of what is read below, and what the boot ROM leaves otherwise.
@@ -269,16 +261,22 @@ SPEEDS: Mapping[str, Callable[[Registers], float]] = {
     "stm32u5": _u5,
     "stm32h5": _h5,
     "stm32h7": _h7,
-    "rp2040": _rp2040,
+    **speeds.SPEEDS,
 }
+
+
+def speed(mcu: Mcu) -> Callable[[Registers], float]:
+    """What tells a microcontroller's speed in MHz from its registers."""
+    return next(f for prefix, f in SPEEDS.items() if mcu.name.startswith(prefix))
+
+
 WITH_PLL = [name for name in CLOCKED if name.startswith(tuple(SPEEDS))]
 
 
 @pytest.mark.parametrize("name", WITH_PLL)
 def test_the_pll_makes_the_rated_speed(name: str) -> None:
     mcu = CLOCKED[name]
-    speed = next(f for prefix, f in SPEEDS.items() if name.startswith(prefix))
-    assert speed(_written(mcu)) * MHZ == mcu.rated_hz > mcu.clock_hz
+    assert speed(mcu)(_written(mcu)) * MHZ == mcu.rated_hz > mcu.clock_hz
 
 
 @pytest.mark.parametrize("name", [n for n in CLOCKED if n.split()[0] in NXP])
@@ -357,6 +355,15 @@ def test_the_console_has_its_rate_at_both_speeds(board: Board) -> None:
     assert board.console is not None
     for rated in (False, True):
         assert rate_divisor(board.name, board.mcu, board.console, rated=rated) > 0
+
+
+@pytest.mark.parametrize("name", [n for n in CLOCKED if n.startswith(tuple(speeds.PORTS))])
+def test_clocks_of_the_consoles(name: str) -> None:
+    mcu = CLOCKED[name]
+    clock = next(f for prefix, f in speeds.PORTS.items() if name.startswith(prefix))
+    for uart in mcu.uarts.values():
+        rated = uart.rated_hz or uart.clock_hz or mcu.rated_hz
+        assert clock(_written(mcu, *uart.enable)) * MHZ == rated
 
 
 def test_apb_clocks_of_the_consoles() -> None:

@@ -11,6 +11,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from tests.boards import kit
+from tests.boards.test_clock import speed
 from tests.support import require
 from tinydeploy import boards
 from tinydeploy.boards import Board, Step
@@ -200,6 +201,37 @@ def test_the_clock_comes_after_the_microcontrollers_set_up(firmware: Firmware) -
         kit.answer(transport, b"")
         clk_sys = int.from_bytes(transport._uc.mem_read(0x4000_803C, 4), "little")
         assert clk_sys & 1
+
+
+@pytest.mark.parametrize(
+    "board",
+    [boards.load(n) for n in ("raspberry_pi_pico", "samd21_xpro", "ek_ra4m1", "lm3s6965evb")],
+    ids=lambda board: board.name,
+)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_the_clock_is_set_and_stays_set(firmware: Firmware, board: Board) -> None:
+    """Nothing that the set-up does, before or after, undoes a step."""
+    require("unicorn")
+    assert board.mcu is not None
+    with UnicornTransport(firmware) as transport:
+        _greets_and_echoes(transport, board)
+
+        class Memory(dict[int, int]):
+            def __missing__(self, register: int) -> int:
+                return transport._word(register)
+
+        assert speed(board.mcu)(Memory()) * 1e6 == board.mcu.rated_hz
+
+
+@pytest.mark.parametrize("board", [boards.load("samd21_xpro")], ids=lambda board: board.name)
+@pytest.mark.parametrize("toolchain", ["arm-gnu"])
+def test_a_value_of_the_factory_is_copied(firmware: Firmware, board: Board) -> None:
+    """Six bits from the top of a word, to DFLLVAL.COARSE; the rest of it is not the factory's."""
+    require("unicorn")
+    with UnicornTransport(firmware) as transport:
+        transport._uc.mem_write(0x80_6024, (0x2A << 26 | 0x3FF_FFFF).to_bytes(4, "little"))
+        _greets_and_echoes(transport, board)
+        assert transport._word(0x4000_0828) == 0x2A << 10 | 0x200
 
 
 @pytest.mark.parametrize(
