@@ -14,7 +14,6 @@ CMSIS-NN 4ab83cc, GCC 12.2 -O2.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -23,21 +22,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(_REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.console import Console
+from rich.table import Table
 
-from tinydeploy import pipeline, profiling  # noqa: E402
-from tinydeploy.build import BuildRequest  # noqa: E402
-from tinydeploy.errors import TinydeployError  # noqa: E402
-from tinydeploy.files import write_whole  # noqa: E402
-from tinydeploy.report.report import Report  # noqa: E402
+from benchmarks import command
+from benchmarks.command import MODELS, REPOSITORY
+from tinydeploy import pipeline, profiling
+from tinydeploy.build import BuildRequest
+from tinydeploy.errors import TinydeployError
+from tinydeploy.files import write_whole
+from tinydeploy.report.report import Report
 
-MODELS = _REPOSITORY.parent / "shared" / "models"
 BASELINE = Path(__file__).with_name("baseline.json")
-_DIGITS = _REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
+_DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
 _TOLERANCE = 0.02
 
 BOARDS = {
@@ -315,9 +314,7 @@ def update(bench: Bench) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--models", default=",".join(NAMES), help="comma list")
     parser.add_argument("--cores", default=",".join(BOARDS), help="comma list")
     parser.add_argument("--toolchain", default="arm-gnu")
@@ -326,10 +323,8 @@ def main() -> int:
     parser.add_argument("--update", action="store_true", help="the baseline")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    names, cores = options.models.split(","), options.cores.split(",")
-    for given, known in ((names, NAMES), (cores, tuple(BOARDS))):
-        if unknown := set(given) - set(known):
-            parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    names = command.chosen(parser, options.models, NAMES)
+    cores = command.chosen(parser, options.cores, BOARDS)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.toolchain, options.tflm_root)
         if options.update or options.check:
@@ -346,7 +341,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except TinydeployError as error:
-        sys.exit(f"error: {error.message}\nhint: {error.hint}")
+    command.run(main)

@@ -8,7 +8,6 @@ The smallest is found and proven by a constraint solver where one is installed
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Iterator
@@ -16,23 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(_REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.generated import separable  # noqa: E402
-from tinydeploy import boards, transforms  # noqa: E402
-from tinydeploy.graph import Graph  # noqa: E402
-from tinydeploy.plan.memory import greedy, lower_bound, peak, place  # noqa: E402
-from tinydeploy.plan.plan import Optimize, Target  # noqa: E402
-from tinydeploy.plan.planner import make_plan, placement_problem  # noqa: E402
-from tinydeploy.plan.search import ALIGNMENT, Problem  # noqa: E402
-from tinydeploy.plan.select import lower  # noqa: E402
-from tinydeploy.tflite.reader import loads  # noqa: E402
+from benchmarks import command
+from benchmarks.command import MODELS
+from benchmarks.generated import separable
+from tinydeploy import boards, transforms
+from tinydeploy.graph import Graph
+from tinydeploy.plan.memory import greedy, lower_bound, peak, place
+from tinydeploy.plan.plan import Optimize, Target
+from tinydeploy.plan.planner import make_plan, placement_problem
+from tinydeploy.plan.search import ALIGNMENT, Problem
+from tinydeploy.plan.select import lower
+from tinydeploy.tflite.reader import loads
 
-MODELS = _REPOSITORY.parent / "shared" / "models"
 BOARDS = {
     "cortex-m0": "generic_cortex_m0",
     "cortex-m4": "generic_cortex_m4",
@@ -108,20 +107,17 @@ def graphs(names: list[str]) -> Iterator[tuple[str, Graph]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--models", default="kws,vww,ic,ad,person_detect,sww,micro_speech")
     parser.add_argument("--cores", default=",".join(BOARDS))
     parser.add_argument("--seconds", type=float, default=20, help="of the solver, for each")
     options = parser.parse_args()
-    if unknown := set(options.cores.split(",")) - set(BOARDS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(BOARDS)}")
+    cores = command.chosen(parser, options.cores, BOARDS)
     table = Table(title="bytes of the arena")
     for column in ("", "core", "live set", "greedy", "placed", "smallest", "gap", "plan", "moved"):
         table.add_column(column, justify="left" if column in ("", "core") else "right")
     for name, graph in graphs(options.models.split(",")):
-        for core in options.cores.split(","):
+        for core in cores:
             target = Target(boards.load(BOARDS[core]).core.isas, Optimize.SPEED)
             problem = placement_problem(graph, lower(graph, target))
             bound = lower_bound(problem)
@@ -146,4 +142,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

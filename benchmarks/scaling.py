@@ -7,7 +7,6 @@ seconds of the whole build; counts are those of the Cortex-M4.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -15,19 +14,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(_REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.generated import separable  # noqa: E402
-from tinydeploy import boards, pipeline, profiling  # noqa: E402
-from tinydeploy.build import BuildRequest  # noqa: E402
-from tinydeploy.errors import TinydeployError  # noqa: E402
-from tinydeploy.plan.plan import Optimize, Target  # noqa: E402
-from tinydeploy.plan.planner import make_plan  # noqa: E402
-from tinydeploy.tflite.reader import loads  # noqa: E402
+from benchmarks import command
+from benchmarks.generated import separable
+from tinydeploy import boards, pipeline, profiling
+from tinydeploy.build import BuildRequest
+from tinydeploy.plan.plan import Optimize, Target
+from tinydeploy.plan.planner import make_plan
+from tinydeploy.tflite.reader import loads
 
 _BOARD = "generic_cortex_m4"
 # More multiply-accumulates than this are not run.
@@ -101,16 +99,12 @@ def _cpu_s() -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--series", default=",".join(SERIES), help="comma list")
     parser.add_argument("--toolchain", default="auto")
     parser.add_argument("--no-run", action="store_true", help="only build")
     options = parser.parse_args()
-    series = options.series.split(",")
-    if unknown := set(series) - set(SERIES):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(SERIES)}")
+    series = command.chosen(parser, options.series, SERIES)
     table = Table(title=f"{_BOARD}, {options.toolchain}")
     for column in ("channels", "image", "layers", "model", "MACs", "plan s", "build s", "wall s",
                    "instr/MAC", "RAM", "bound", "over"):  # fmt: skip
@@ -140,7 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except TinydeployError as error:
-        sys.exit(f"error: {error.message}\nhint: {error.hint}")
+    command.run(main)

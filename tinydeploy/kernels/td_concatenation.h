@@ -26,4 +26,19 @@ void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *i
 void td_s8_concatenation__mve(const td_concatenation *p, const void *const *inputs, void *out,
                               void *scratch);
 
+/* Copies bytes; returns what lies behind those written. */
+typedef int8_t *td_copy_bytes(int8_t *to, const int8_t *from, int32_t count);
+
+static inline void td_concatenate(const td_concatenation *p, const void *const *inputs, int8_t *to,
+                                  td_copy_bytes *copy) {
+  for (int32_t turn = 0; turn < p->times; ++turn) {
+    const void *const *input = inputs;
+    for (int32_t i = 0; i < p->part_count; ++i) {
+      const int32_t bytes = p->parts[2 * i], constant = p->parts[2 * i + 1];
+      const int8_t *from = constant >= 0 ? p->constants + constant : *input++;
+      to = copy(to, from + turn * bytes, bytes);
+    }
+  }
+}
+
 #endif

@@ -11,7 +11,8 @@
  * Arguments of every kernel:
  *     p: all sizes at least 1 (pads at least 0); groups divides in_c and out_c.
  *     in: int16 [batches, in_h, in_w, in_c].
- *     out: int16 [batches, out_h, out_w, out_c], must not overlap `in`.
+ *     out: int16 [batches, out_h, out_w, out_c]; over `in` only as the planner allows it
+ *         (ops/conv_16x8.py): from the first to the last pixel.
  *     scratch: as each kernel says, 8-byte aligned.
  * `patch` is kernel_h * kernel_w * group_c, the number of weights of an output channel.
  */

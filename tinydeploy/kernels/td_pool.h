@@ -11,7 +11,8 @@
  * Arguments of every kernel:
  *     p: all sizes at least 1 (pads at least 0); low and high within the element type.
  *     in: int8, or int16 for s16, [batches, in_h, in_w, channels].
- *     out: of the same type, [batches, out_h, out_w, channels], must not overlap `in`.
+ *     out: of the same type, [batches, out_h, out_w, channels]; over `in` only as the planner
+ *         allows it (ops/pool.py): from the first to the last pixel, each channel for itself.
  *     scratch: not used.
  */
 #ifndef TD_POOL_H

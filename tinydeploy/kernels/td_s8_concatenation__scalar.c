@@ -2,18 +2,13 @@
 
 #include "td_concatenation.h"
 
+static int8_t *copy(int8_t *to, const int8_t *from, int32_t count) {
+  memcpy(to, from, (size_t)count);
+  return to + count;
+}
+
 void td_s8_concatenation__scalar(const td_concatenation *p, const void *const *inputs, void *out,
                                  void *scratch) {
   (void)scratch;
-  int8_t *to = out;
-  for (int32_t turn = 0; turn < p->times; ++turn) {
-    const void *const *input = inputs;
-    for (int32_t i = 0; i < p->part_count; ++i) {
-      const int32_t bytes = p->parts[2 * i];
-      const int32_t constant = p->parts[2 * i + 1];
-      const int8_t *from = constant >= 0 ? p->constants + constant : *input++;
-      memcpy(to, from + turn * bytes, (size_t)bytes);
-      to += bytes;
-    }
-  }
+  td_concatenate(p, inputs, out, copy);
 }

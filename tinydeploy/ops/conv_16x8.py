@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graph import Array, Node
-from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
+from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall, Trail
 from . import helium
 from .convolution import ceil_to
 from .requantization_16x8 import Requantization16x8
+from .trailing import by_steps, distance_bytes
 
 if TYPE_CHECKING:
     from .conv_2d import Params
@@ -101,11 +102,24 @@ def lower(
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(layer, kernel),
         macs=layer.macs,
+        trails=_trails(layer, kernel),
     )
 
 
 def _strips(layer: Params) -> helium.Strips:
     return helium.Strips(layer.h, layer.w, 2 * (layer.in_c // layer.groups), layer.groups)
+
+
+def _trails(layer: Params, kernel: Kernel) -> tuple[Trail, ...]:
+    """All but CONV_MVE go pixel by pixel; they read its window anew for every few channels."""
+    steps, copies = by_steps(layer.h.out * layer.w.out, 1, again=False), False
+    if kernel is CONV_MVE:
+        strips = _strips(layer)
+        steps, copies = strips.steps, strips.pixels > 0
+    if layer.batches != 1 or (kernel is CONV_MVE and layer.groups != 1):
+        return ()
+    pixel = 2 * layer.in_c, 2 * layer.out_c
+    return (Trail(0, 0, distance_bytes(layer.h, layer.w, pixel, steps, copies=copies)),)
 
 
 def _scratch_bytes(layer: Params, kernel: Kernel) -> int:

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..graph import Array, DType, Node
-from ..plan.plan import Kernel, KernelCall
+from ..plan.plan import Kernel, KernelCall, Trail
 from ..tflite.schema import Padding, Pool2DOptions
 from .base import OperatorView
 from .checks import expect_shape, fused_limits, positive, runtime_input, same_type
+from .convolution import Axis
+from .trailing import by_steps, distance_bytes
 
 # Of a filter or a stride, so that no position overflows 32 bits in C.
 _LARGEST = 65535
@@ -148,4 +150,17 @@ def lower(node: Node, kernel: Kernel) -> KernelCall:
         fields=fields,
         inputs=(node.inputs[0],),
         outputs=node.outputs,
+        trails=_trails(node.params),
     )
+
+
+def _trails(params: Params) -> tuple[Trail, ...]:
+    """Kernels go pixel by pixel, each channel for itself."""
+    p = params
+    if p.batches != 1:
+        return ()
+    h = Axis(p.in_h, p.out_h, p.filter_h, p.stride_h, 1, p.pad_h)
+    w = Axis(p.in_w, p.out_w, p.filter_w, p.stride_w, 1, p.pad_w)
+    pixel = p.channels * p.dtype.bytes
+    steps = by_steps(p.out_h * p.out_w, 1, again=False)
+    return (Trail(0, 0, distance_bytes(h, w, (pixel, pixel), steps, copies=True), multiple=pixel),)

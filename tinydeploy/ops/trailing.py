@@ -26,7 +26,7 @@ def distance_bytes(
     some = (row[:, np.newaxis] < h.size) & (column < w.size)
     reads = np.where(some, pixels * channels[0], _NEVER).reshape(-1)
     # The lowest byte that a step or any after it reads.
-    lowest = np.array([reads[first:end].min() for first, end in steps])
+    lowest = np.minimum.reduceat(np.append(reads, _NEVER), steps.reshape(-1))[::2]
     later = np.minimum.accumulate(lowest[::-1])[::-1]
     written = steps[:, 1] * channels[1]
     ahead = written[:-1] - later[1:] if copies else written - later
@@ -45,10 +45,10 @@ def _first_read(axis: Axis) -> NDArray[np.int64]:
 def by_steps(pixels: int, step: int, *, again: bool) -> NDArray[np.int64]:
     """Steps of `step` pixels; what is left over one by one, or with those before it again."""
     whole = pixels // step * step
-    first = list(range(0, whole, step))
-    ends = [f + step for f in first]
+    first = np.arange(0, whole, step)
+    steps = [np.stack([first, first + step], axis=1)]
     if again and pixels > whole > 0:
-        first, ends = [*first, pixels - step], [*ends, pixels]
-    first += range(whole, pixels)
-    ends += range(whole + 1, pixels + 1)
-    return np.array(list(zip(first, ends, strict=True)), np.int64).reshape(-1, 2)
+        steps.append(np.array([[pixels - step, pixels]]))
+    left = np.arange(whole, pixels)
+    steps.append(np.stack([left, left + 1], axis=1))
+    return np.concatenate(steps).astype(np.int64)
