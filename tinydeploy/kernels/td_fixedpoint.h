@@ -15,23 +15,47 @@
 
 #include <stdint.h>
 
+#if defined(__thumb__) && !defined(__thumb2__)
+/* r1 = high(r0, r1 / 2) of twice a multiplier. Changes r0, r4, r5 and r6.
+ *
+ * Armv6-M multiplies 32 x 32 -> 32 only: four 16 x 16 products. With a = ah 2^16 + al, and the
+ * multiplier likewise, a m = ah mh 2^32 + (ah ml + al mh) 2^16 + al ml; the low half of al ml
+ * cannot reach the rounding's bit, which is the one below those that are kept. */
+#define TD_MULTIPLY_HIGH \
+  ".syntax unified\n\t"  \
+  "uxth r4, r0\n\t"      \
+  "asrs r0, r0, #16\n\t" \
+  "uxth r5, r1\n\t"      \
+  "lsrs r1, r1, #16\n\t" \
+  "movs r6, r4\n\t"      \
+  "muls r6, r5, r6\n\t"  \
+  "muls r4, r1, r4\n\t"  \
+  "muls r5, r0, r5\n\t"  \
+  "muls r1, r0, r1\n\t"  \
+  "lsrs r6, r6, #16\n\t" \
+  "adds r4, r4, r6\n\t"  \
+  "lsls r6, r4, #16\n\t" \
+  "lsrs r4, r4, #16\n\t" \
+  "asrs r0, r5, #16\n\t" \
+  "lsls r5, r5, #16\n\t" \
+  "adds r6, r6, r5\n\t"  \
+  "adcs r1, r1, r0\n\t"  \
+  "adds r6, r6, r6\n\t"  \
+  "adcs r1, r1, r4\n\t"
+
+/* high(a, m): any a, 0 <= m < 2^31. A call: it takes most of the registers. */
+static __attribute__((noinline, unused)) int32_t td_multiply_high(int32_t a, int32_t m) {
+  register int32_t r0 __asm__("r0") = a;
+  register int32_t r1 __asm__("r1") = (int32_t)((uint32_t)m << 1);
+  __asm__(TD_MULTIPLY_HIGH : "+r"(r0), "+r"(r1) : : "r4", "r5", "r6", "cc");
+  return r1;
+}
+#else
 /* high(a, m): any a, 0 <= m < 2^31. */
 static inline int32_t td_multiply_high(int32_t a, int32_t m) {
-#if defined(__ARM_ARCH) && __ARM_ARCH == 6
-  /* Armv6-M multiplies 32 x 32 -> 32 only: four 16 x 16 products. With a = ah 2^16 + al, and m
-   * likewise, a m = ah mh 2^32 + (ah ml + al mh) 2^16 + al ml; the low half of al ml cannot reach
-   * bit 30, and the middle is added up in two pieces of 17 and 15 bits. */
-  const int32_t ah = a >> 16, al = a & 0xffff;
-  const int32_t mh = m >> 16, ml = m & 0xffff;
-  const int32_t left = ah * ml;
-  const int32_t right = al * mh;
-  const uint32_t low = ((uint32_t)al * (uint32_t)ml) >> 16;
-  const int32_t carried = (left & 0x7fff) + (right & 0x7fff) + (int32_t)low + (1 << 14);
-  return ah * mh * 2 + (left >> 15) + (right >> 15) + (carried >> 15);
-#else
   return (int32_t)(((int64_t)a * m + (1 << 30)) >> 31);
-#endif
 }
+#endif
 
 /* divide(v, r): any v > INT32_MIN, 0 <= r <= 31. Halving in two steps cannot overflow. */
 static inline int32_t td_divide_by_power_of_two(int32_t v, int32_t r) {
@@ -64,6 +88,35 @@ static __attribute__((noinline, unused)) int32_t td_requantize_any(int32_t a, in
   return td_offset_and_saturate(v, offset);
 }
 
+#if defined(__thumb__) && !defined(__thumb2__)
+/* td_requantize_to_int8 of a channel that shifts to the right. */
+static __attribute__((noinline, unused)) int32_t td_requantize_right(int32_t a, int32_t doubled,
+                                                                     int32_t right,
+                                                                     int32_t offset) {
+  register int32_t r0 __asm__("r0") = a;
+  register int32_t r1 __asm__("r1") = doubled;
+  register int32_t r2 __asm__("r2") = right;
+  register int32_t r3 __asm__("r3") = offset;
+  /* `divide`: what rounding adds is the bit that the shift drops last. */
+  __asm__(TD_MULTIPLY_HIGH
+          "asrs r0, r1, #31\n\t"
+          "adds r1, r1, r0\n\t"
+          "asrs r1, r1, r2\n\t"
+          "adcs r1, r1, r3\n\t"
+          "sxtb r0, r1\n\t"
+          "cmp r0, r1\n\t"
+          "beq 1f\n\t"
+          "asrs r1, r1, #31\n\t"
+          "movs r0, #127\n\t"
+          "eors r0, r0, r1\n"
+          "1:\n"
+          : "+r"(r0), "+r"(r1)
+          : "r"(r2), "r"(r3)
+          : "r4", "r5", "r6", "cc");
+  return r0;
+}
+#endif
+
 /* offset + requantize(a), saturated to int8, of a channel that is stored as two numbers: twice its
  * multiplier, modulo 2^32, and how far it shifts to the right. Any a; where right > 0, the
  * multiplier is at least 2^30. */
@@ -86,16 +139,7 @@ static inline int32_t td_requantize_to_int8(int32_t a, int32_t doubled, int32_t 
         : "cc");
     return v;
 #else
-    int32_t v = td_multiply_high(a, (int32_t)((uint32_t)doubled >> 1));
-    v += v >> 31;
-    __asm__(
-        ".syntax unified\n\t"
-        "asrs %[v], %[v], %[right]\n\t"
-        "adcs %[v], %[v], %[offset]"
-        : [v] "+l"(v)
-        : [right] "l"(right), [offset] "l"(offset)
-        : "cc");
-    return v < -128 ? -128 : v > 127 ? 127 : v;
+    return td_requantize_right(a, doubled, right, offset);
 #endif
   }
 #endif

@@ -32,8 +32,11 @@ typedef struct {
   const int32_t *requant; /* one row for all channels, or one each */
 } td_fully_connected;
 
-/* weights: [ceil(out_depth / 4), in_depth, 4], the last index over output channels, zeros where
- * there is none. requant: rows of doubled, right. scratch: not used. */
+/* weights: uint8 [ceil(out_depth / 4), ceil(in_depth / 4), 4, 4], indices over output channels by
+ * fours, input by fours, channels, inputs from the last to the first: 128 above what they are,
+ * 4-byte aligned. Where there is none it does not matter. folded: bias[o] - (in_zero_point + 128) *
+ * sum over d of (weights[o, d] - weights_zero_point). requant: rows of doubled, right. scratch: not
+ * used. */
 void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                    void *scratch);
 

@@ -1,63 +1,191 @@
 #include "td_fixedpoint.h"
 #include "td_fully_connected.h"
 
-static inline void dot_1x4(const int8_t *in, const int8_t *weights, int32_t depth, uint32_t *acc) {
-  uint32_t a = acc[0], b = a, c = a, d = a;
-  const int8_t *const end = in + depth;
-#ifdef __thumb2__
-  /* A compiler moves an address for every load. */
-#define PRODUCT(acc, at)          \
-  "ldrsb %[w], [%[weights], #" at \
+/* Eight channels on their way, or four: then `b` is `a` and the second four sums do not matter. */
+typedef struct {
+  const int8_t *in, *end; /* by fours */
+  const int8_t *a, *b;    /* [quads, 4, 4]: weights of four channels each */
+  uint32_t sums[8];
+} block;
+
+#if defined(__thumb__) && !defined(__thumb2__) && !defined(__OPTIMIZE_SIZE__)
+
+#define PRODUCT(acc, weights, at) \
+  "ldrb r3, [" weights ", #" at   \
   "]\n\t"                         \
-  "mla " acc ", %[x], %[w], " acc "\n\t"
-#define INPUT(at_a, at_b, at_c, at_d)                                                             \
-  "ldrsb %[x], [%[in]], #1\n\t" PRODUCT("%[a]", at_a) PRODUCT("%[b]", at_b) PRODUCT("%[c]", at_c) \
-      PRODUCT("%[d]", at_d)
-  int32_t x, w;
-  if (depth >= 4) {
-    __asm__ volatile(
-        "1:\n\t" INPUT("0", "1", "2", "3") INPUT("4", "5", "6", "7")
-        INPUT("8", "9", "10", "11") INPUT("12", "13", "14", "15")
-        "adds %[weights], %[weights], #16\n\t"
-        "cmp %[in], %[fours]\n\t"
-        "bne 1b\n\t"
-        : [in] "+r"(in), [weights] "+r"(weights), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c),
-          [d] "+r"(d), [x] "=&r"(x), [w] "=&r"(w)
-        : [fours] "r"(end - depth % 4)
-        : "cc", "memory");
-  }
-#undef INPUT
+  "muls r3, r2, r3\n\t"           \
+  "add " acc ", r3\n\t"
+#define INPUT(at, at_0, at_1, at_2, at_3)                                            \
+  "ldrb r2, [r1, #" at                                                               \
+  "]\n\t"                                                                            \
+  "eors r2, r2, r4\n\t" PRODUCT("r8", "r0", at_0) PRODUCT("r9", "r0", at_1)          \
+      PRODUCT("r6", "r0", at_2) PRODUCT("r7", "r0", at_3) PRODUCT("r10", "r5", at_0) \
+          PRODUCT("r11", "r5", at_1) PRODUCT("r12", "r5", at_2) PRODUCT("lr", "r5", at_3)
+
+/* A high register can be added to: eight channels share an input. */
+static void add_products(block *state) {
+  register block *r0 __asm__("r0") = state;
+  __asm__ volatile(
+      ".syntax unified\n\t"
+      "ldm r0!, {r1, r2, r3, r5}\n\t"
+      "push {r0, r2}\n\t"
+      "ldm r0!, {r2, r4, r6, r7}\n\t"
+      "mov r8, r2\n\t"
+      "mov r9, r4\n\t"
+      "ldm r0!, {r2, r4}\n\t"
+      "mov r10, r2\n\t"
+      "mov r11, r4\n\t"
+      "ldm r0!, {r2, r4}\n\t"
+      "mov r12, r2\n\t"
+      "mov lr, r4\n\t"
+      "movs r0, r3\n\t"
+      "movs r4, #128\n"
+      "1:\n\t" INPUT("0", "3", "7", "11", "15") INPUT("1", "2", "6", "10", "14")
+      INPUT("2", "1", "5", "9", "13") INPUT("3", "0", "4", "8", "12")
+      "adds r0, #16\n\t"
+      "adds r5, #16\n\t"
+      "adds r1, #4\n\t"
+      "ldr r3, [sp, #4]\n\t"
+      "cmp r1, r3\n\t"
+      "bne 1b\n\t"
+      "pop {r0, r1}\n\t"
+      "mov r4, r8\n\t"
+      "mov r5, r9\n\t"
+      "stm r0!, {r4, r5, r6, r7}\n\t"
+      "mov r4, r10\n\t"
+      "mov r5, r11\n\t"
+      "mov r6, r12\n\t"
+      "mov r7, lr\n\t"
+      "stm r0!, {r4, r5, r6, r7}\n\t"
+      : "+r"(r0)
+      :
+      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
+        "memory");
+}
+
 #undef PRODUCT
+#undef INPUT
+
+#else
+
+#ifdef __thumb2__
+
+/* Two inputs and two weights, x0 + 2^24 x1 and w1 + 2^24 w0, make a product that has what they add
+ * to the sum in its bits from 24 on: within 24 bits for so many fours of 8 bits. */
+enum { RUN = 64 };
+
+#define CHANNEL(w, acc)        \
+  "and %[w2], %[mask], " w     \
+  ", ror #16\n\t"              \
+  "and " w ", " w              \
+  ", %[mask]\n\t"              \
+  "umlal %Q[" acc "], %R[" acc \
+  "], %[w2], %[x]\n\t"         \
+  "umlal %Q[" acc "], %R[" acc "], " w ", %[x1]\n\t"
+#define QUAD                                \
+  "ldr %[x], [%[in]], #4\n\t"               \
+  "ldrd %[w], %[w1], [%[weights]], #16\n\t" \
+  "eor %[x], %[x], #0x80808080\n\t"         \
+  "and %[x1], %[x], %[mask]\n\t"            \
+  "and %[x], %[mask], %[x], ror #16\n\t" CHANNEL("%[w]", "a") CHANNEL("%[w1]", "b")
+
+/* Two of the four channels. */
+static inline void add_pair(const int8_t *in, const int8_t *weights, int32_t quads,
+                            uint32_t *sums) {
+  uint64_t a = 0, b = 0;
+  uint32_t x, x1, w, w1, w2;
+  __asm__ volatile(
+#ifdef __OPTIMIZE_SIZE__
+      "2:\n\t" QUAD
+#else
+      "lsrs %[quads], %[quads], #1\n\t"
+      "bcc 1f\n\t" QUAD
+      "1:\n\t"
+      "beq 3f\n"
+      "2:\n\t" QUAD QUAD
 #endif
-  for (; in != end; weights += 4) {
-    const int32_t v = *in++;
-    a += (uint32_t)(v * weights[0]);
-    b += (uint32_t)(v * weights[1]);
-    c += (uint32_t)(v * weights[2]);
-    d += (uint32_t)(v * weights[3]);
+      "subs %[quads], %[quads], #1\n\t"
+      "bne 2b\n"
+      "3:\n"
+      : [a] "+r"(a), [b] "+r"(b), [in] "+r"(in), [weights] "+r"(weights), [quads] "+r"(quads),
+        [x] "=&r"(x), [x1] "=&r"(x1), [w] "=&r"(w), [w1] "=&r"(w1), [w2] "=&r"(w2)
+      : [mask] "r"(0xff0000ff)
+      : "cc", "memory");
+  sums[0] += (uint32_t)(a >> 24) & 0xffffff;
+  sums[1] += (uint32_t)(b >> 24) & 0xffffff;
+}
+
+#undef QUAD
+#undef CHANNEL
+
+static void add_four(const int8_t *in, const int8_t *weights, int32_t quads, uint32_t *sums) {
+  for (; quads > 0; quads -= RUN, in += 4 * RUN, weights += 16 * RUN) {
+    for (uint32_t *sum = sums; sum != sums + 4; sum += 2) {
+      add_pair(in, weights + 4 * (sum - sums), quads < RUN ? quads : RUN, sum);
+    }
   }
-  acc[0] = a;
-  acc[1] = b;
-  acc[2] = c;
-  acc[3] = d;
+}
+
+#else
+
+static void add_four(const int8_t *in, const int8_t *weights, int32_t quads, uint32_t *sums) {
+  for (const int8_t *end = in + 4 * quads; in != end; in += 4) {
+    for (int32_t channel = 0; channel < 4; ++channel, weights += 4) {
+      for (int32_t i = 0; i < 4; ++i) {
+        sums[channel] += (uint32_t)((in[i] + 128) * (uint8_t)weights[3 - i]);
+      }
+    }
+  }
+}
+
+#endif
+
+static void add_products(block *state) {
+  const int32_t quads = (int32_t)(state->end - state->in) / 4;
+  add_four(state->in, state->a, quads, state->sums);
+  if (state->b != state->a) add_four(state->in, state->b, quads, state->sums + 4);
+}
+
+#endif
+
+static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
+  const int32_t tail = p->in_depth % 4, whole = p->in_depth - tail;
+  const int32_t four_bytes = 4 * (whole + (tail != 0 ? 4 : 0));
+  const int32_t *requant = p->requant, *folded = p->folded;
+  const int32_t requant_step = p->requant_step, zero_point = p->out_zero_point;
+  const int8_t *weights = p->weights;
+  int8_t last[4] = {-128, -128, -128, -128}; /* which adds nothing */
+  int32_t total = 128 * p->in_depth;
+  for (int32_t i = 0; i < tail; ++i) last[i] = in[whole + i];
+  for (const int8_t *x = in; x != in + p->in_depth; ++x) total += *x;
+  const uint32_t offset = (uint32_t)total * (uint32_t)(p->weights_zero_point + 128);
+  for (int32_t left = p->out_depth; left > 0; left -= 8, weights += 2 * four_bytes) {
+    block state;
+    uint32_t *const end = state.sums + (left < 8 ? left : 8);
+    uint32_t *start = state.sums;
+    while (start != end) *start++ = (uint32_t)*folded++ - offset;
+    while (start != state.sums + 8) *start++ = 0;
+    state.in = in;
+    state.end = in + whole;
+    state.a = weights;
+    state.b = left > 4 ? weights + four_bytes : weights;
+    if (whole != 0) add_products(&state);
+    if (tail != 0) {
+      state.in = last;
+      state.end = last + 4;
+      state.a += 4 * whole;
+      state.b += 4 * whole;
+      add_products(&state);
+    }
+    for (const uint32_t *sum = state.sums; sum != end; ++sum, requant += requant_step) {
+      *out++ = (int8_t)td_requantize_to_int8((int32_t)*sum, requant[0], requant[1], zero_point);
+    }
+  }
 }
 
 void td_s8_fully_connected__scalar(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                    void *scratch) {
   (void)scratch;
-  int8_t *const all = out;
-  for (int32_t n = 0; n < p->batches; ++n, in += p->in_depth) {
-    const uint32_t offset = td_fully_connected_offset(p, in);
-    const int32_t *requant = p->requant, *folded = p->folded;
-    for (int32_t o = 0; o < p->out_depth; o += 4) {
-      const int32_t lanes = p->out_depth - o < 4 ? p->out_depth - o : 4;
-      uint32_t acc[4] = {0u - offset};
-      dot_1x4(in, p->weights + o * p->in_depth, p->in_depth, acc);
-      for (int32_t i = 0; i < lanes; ++i, requant += p->requant_step) {
-        const int32_t sum = (int32_t)(acc[i] + (uint32_t)*folded++);
-        *out++ = (int8_t)td_requantize_to_int8(sum, requant[0], requant[1], p->out_zero_point);
-      }
-    }
-  }
-  td_clamp(all, p->batches * p->out_depth, p->low, p->high);
+  for (int32_t n = 0; n < p->batches; ++n) row(p, in + n * p->in_depth, out + n * p->out_depth);
+  td_clamp(out, p->batches * p->out_depth, p->low, p->high);
 }

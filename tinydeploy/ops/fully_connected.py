@@ -142,6 +142,8 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     start, rows = _tables(requant, folded, kernel)
     if kernel is EIGHTS:
         start = _pair_starts(start, stored)
+    if kernel is SCALAR:
+        start = (start - 128 * kept.sum(axis=1)).astype(np.int32)
     shared = bool((rows == rows[0]).all())
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
@@ -239,7 +241,8 @@ def _pack(weights: Array, kernel: Kernel) -> Constant:
         return _pack_eights(weights)
     if kernel.isa is Isa.DSP:
         return _pack_pairs(_blocks(weights, 4))
-    return Constant("weights", _blocks(weights, 1).transpose(0, 2, 1, 3), align=4)
+    above = (_blocks(weights, 4)[..., ::-1].astype(np.int16) + 128).astype(np.uint8)
+    return Constant("weights", above.transpose(0, 2, 1, 3).view(np.int8), align=4)
 
 
 def _blocks(weights: Array, run: int) -> Array:
