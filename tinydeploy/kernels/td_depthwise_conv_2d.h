@@ -62,11 +62,17 @@ void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_
  * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. Where p is `transposed`
  * rows and columns have changed their names, in weights too, but the images in memory are as they
  * were. weights: [out_c, 3, 4], columns of three weights, the one in the middle twice; 4-byte
- * aligned. requant: [out_c] of td_record (td_simd.h). scratch: 32 * (out_w + 2) + 160 bytes. `out`
+ * aligned. requant: [out_c] of td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. `out`
  * may be `in` itself where `batches` is 1 and, transposed, out_h is in_h: four channels are
  * finished before the next ones, two rows read in advance. */
 void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                            int8_t *out, void *scratch);
+
+/* The same with strides of 2 and an even number of columns, of which none before the input is read.
+ * weights: [out_c, 3, 4] of row and column: (0, 0), (0, 2), (0, 1), (1, 2); (1, 0), any, (1, 1),
+ * any; (2, 0), (2, 2), (2, 1), (1, 2). scratch: 80 * (out_w + 1) bytes. */
+void td_s8_depthwise_conv_2d_3x3_stride_2__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
+                                               int8_t *out, void *scratch);
 
 /* in_c is out_c. weights: [ceil(out_c / 8), taps, 8], 8-byte aligned. requant: [ceil(out_c / 8)] of
  * folded and a multiplier and scale of td_mve.h, each [2, 4] of even and odd channels. scratch:

@@ -10,16 +10,7 @@
  * lower output take rows (0, 1) with two weights and row 2 with the third, and row 1 with the first
  * and rows (2, 3) with two. Rows 2 and 3 are rows 0 and 1 of the next two. */
 
-enum { COLUMN = 8 /* words */, CHANNEL = 10 };
-
-/* Two rows of four channels: what was gathered before them becomes rows 0 and 1, they 2 and 3. */
-typedef struct {
-  const int8_t *row2, *row3;
-  int32_t step2; /* bytes to the next column of row 2: 0 where it lies outside */
-  const uint32_t *end;
-  int32_t step3;
-  uint32_t *to;
-} td_gather;
+enum { COLUMN = 8 /* words */ };
 
 /* Four channels of two rows of the output. */
 typedef struct {
@@ -27,32 +18,24 @@ typedef struct {
   int32_t step;        /* bytes to the next column of the output */
   const uint32_t *end; /* the last column that begins a window */
   const uint32_t *columns;
-  const uint32_t *channels; /* [4, CHANNEL] */
-  int8_t *out, *last;       /* upper row; out + 4 */
+  const int8_t *weights; /* [4, 3, 4]: columns of weights (0, 1, 1, 2) */
+  const td_record *record;
+  int8_t *out, *last; /* upper row; out + 4 */
 } td_two_rows;
-
-/* For each of four channels (0, 1) and (1, 2) of its three columns of weights, and its record. */
-static void unpack(const int8_t *weights, const td_record *record, uint32_t *to) {
-  for (const td_record *end = record + 4; record != end; ++record) {
-    for (int32_t i = 0; i < 3; ++i, weights += 4) {
-      const uint32_t word = td_load4(weights);
-      *to++ = td_even_bytes(word);
-      *to++ = td_odd_bytes(word);
-    }
-    *to++ = (uint32_t)record->multiplier;
-    *to++ = (uint32_t)record->scale;
-    *to++ = (uint32_t)record->offset;
-    *to++ = (uint32_t)record->folded;
-  }
-}
 
 #ifdef TD_HAS_DSP
 
-static void gather(const td_gather *g) {
-  register const td_gather *r0 __asm__("r0") = g;
+/* Two rows of four channels become rows 2 and 3, and what these were rows 0 and 1. `step`: bytes to
+ * their next column. */
+static void gather(const int8_t *const row[2], const int32_t step[2], uint32_t *to,
+                   const uint32_t *end) {
+  register uint32_t *r0 __asm__("r0") = to;
+  register const int8_t *r1 __asm__("r1") = row[0];
+  register const int8_t *r2 __asm__("r2") = row[1];
+  register int32_t r3 __asm__("r3") = step[0];
+  register const uint32_t *r12 __asm__("r12") = end;
+  register int32_t lr __asm__("lr") = step[1];
   __asm__ volatile(
-      "ldmia r0, {r1, r2, r3, r12, lr}\n\t"
-      "ldr r0, [r0, #20]\n"
       "1:\n\t"
       "ldr r5, [r1]\n\t"
       "ldr r7, [r2]\n\t"
@@ -71,13 +54,12 @@ static void gather(const td_gather *g) {
       "stmia r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
       "cmp r0, r12\n\t"
       "bne 1b\n\t"
-      : "+r"(r0)
-      :
-      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
-        "memory");
+      : "+r"(r0), "+r"(r1), "+r"(r2)
+      : "r"(r3), "r"(r12), "r"(lr)
+      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
 }
 
-typedef char td_two_rows_layout[offsetof(td_two_rows, last) == 24 ? 1 : -1];
+typedef char td_two_rows_layout[offsetof(td_two_rows, last) == 28 ? 1 : -1];
 
 /* r0 is the column, r1 to r6 are the weights, r7 and r8 the sums of the upper and the lower row, r9
  * and r10 those of the next column, r11 and r12 what a column holds. */
@@ -101,17 +83,26 @@ typedef char td_two_rows_layout[offsetof(td_two_rows, last) == 24 ? 1 : -1];
   static void name(const td_two_rows *state) {            \
     register const td_two_rows *r0 __asm__("r0") = state; \
     __asm__ volatile( \
-      "ldmia r0, {r1, r2, r3, r4, r5, r6, r7}\n\t" \
-      "sub sp, sp, #48\n\t" \
+      "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t" \
+      "sub sp, sp, #56\n\t" \
       "add lr, sp, #20\n\t" \
-      "stmia lr, {r1, r2, r3, r4, r5, r6, r7}\n" \
+      "stmia lr, {r1, r2, r3, r4, r5, r6, r7, r8}\n" \
       "1:\n\t"  \
-      "ldr lr, [sp, #36]\n\t" \
+      "ldrd r6, lr, [sp, #36]\n\t" \
+      "ldmia r6!, {r2, r4, r5}\n\t" \
+      "ldmia lr!, {r7, r8, r9, r10}\n\t" \
+      "strd r6, lr, [sp, #36]\n\t" \
+      "str r7, [sp, #12]\n\t" \
+      "stmia sp, {r8, r9, r10}\n\t" \
+      "sxtb16 r1, r2\n\t" \
+      "sxtb16 r2, r2, ror #8\n\t" \
+      "sxtb16 r3, r4\n\t" \
+      "sxtb16 r4, r4, ror #8\n\t" \
+      "sxtb16 r6, r5, ror #8\n\t" \
+      "sxtb16 r5, r5\n\t" \
       "ldr r0, [sp, #32]\n\t" \
-      "ldr r11, [sp, #40]\n\t" \
-      "ldmia lr!, {r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}\n\t" \
-      "str lr, [sp, #36]\n\t" \
-      "stmia sp, {r7, r8, r9, r10, r11}\n" \
+      "ldr r11, [sp, #44]\n\t" \
+      "str r11, [sp, #16]\n" \
       "2:\n\t"  \
       "ldr lr, [sp, #12]\n\t" \
       "ldrd r9, r10, [r0], #64\n\t" BEGIN("r7", "r8", "r9", "r10") \
@@ -140,15 +131,15 @@ typedef char td_two_rows_layout[offsetof(td_two_rows, last) == 24 ? 1 : -1];
       "b 2b\n" \
       "3:\n\t" \
       "ldrd r7, r8, [sp, #28]\n\t" \
-      "ldrd r11, r12, [sp, #40]\n\t" \
+      "ldrd r11, r12, [sp, #44]\n\t" \
       "adds r7, #8\n\t" \
       "add r8, r8, #8\n\t" \
       "add r11, r11, #1\n\t" \
       "strd r7, r8, [sp, #28]\n\t" \
-      "str r11, [sp, #40]\n\t" \
+      "str r11, [sp, #44]\n\t" \
       "cmp r11, r12\n\t" \
       "bne 1b\n\t" \
-      "add sp, sp, #48\n\t" \
+      "add sp, sp, #56\n\t" \
       : "+r"(r0) \
       : \
       : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
@@ -167,30 +158,27 @@ RUN(run_two_rows_above, TD_FINISH_ABOVE) /* the output's zero point is -128 */
 
 #else
 
-static void gather(const td_gather *g) {
-  const int8_t *rows[2] = {g->row2, g->row3};
-  for (uint32_t *to = g->to; to != g->end; to += COLUMN) {
+static void gather(const int8_t *const row[2], const int32_t step[2], uint32_t *to,
+                   const uint32_t *end) {
+  for (int32_t x = 0; to != end; to += COLUMN, ++x) {
     for (int32_t c = 0; c < 4; ++c) {
-      const uint32_t row2 = (uint32_t)rows[0][c] & 0xffff, row3 = (uint32_t)rows[1][c];
+      const uint32_t row2 = (uint32_t)row[0][x * step[0] + c] & 0xffff;
       to[2 * c] = to[2 * c + 1];
-      to[2 * c + 1] = row2 | row3 << 16;
+      to[2 * c + 1] = row2 | (uint32_t)row[1][x * step[1] + c] << 16;
     }
-    rows[0] += g->step2;
-    rows[1] += g->step3;
   }
 }
 
 static void run_two_rows(const td_two_rows *w) {
   const int32_t count = (int32_t)(w->end - w->columns) / COLUMN + 1;
   for (int32_t c = 0; w->out + c != w->last; ++c) {
-    const uint32_t *weights = w->channels + CHANNEL * c;
-    const td_record record = {(int32_t)weights[9], (int32_t)weights[6], (int32_t)weights[7],
-                              (int32_t)weights[8]};
+    const td_record record = w->record[c];
     for (int32_t x = 0; x < count; ++x) {
       int32_t upper = record.folded, lower = upper;
       for (int32_t i = 0; i < 3; ++i) {
         const uint32_t *column = w->columns + COLUMN * (x + i) + 2 * c;
-        const uint32_t first = weights[2 * i], second = weights[2 * i + 1];
+        const uint32_t word = td_load4(w->weights + 12 * c + 4 * i);
+        const uint32_t first = td_even_bytes(word), second = td_odd_bytes(word);
         upper = td_bottom(column[1], second >> 16, td_dot2(column[0], first, upper));
         lower = td_dot2(column[1], second, td_bottom(column[0] >> 16, first, lower));
       }
@@ -206,39 +194,36 @@ static void run_two_rows(const td_two_rows *w) {
 #endif
 
 /* All rows of four channels. */
-static void four_channels(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
-                          uint32_t *columns, const uint32_t *channels) {
+static void four_channels(const td_depthwise_conv_2d *p, const int8_t *in, uint32_t *columns,
+                          td_two_rows *rows) {
   const int32_t c = p->in_c, transposed = p->transposed;
   const int32_t row_bytes = transposed ? c : p->in_w * c, step = transposed ? p->in_h * c : c;
   const int32_t out_row_bytes = transposed ? c : p->out_w * c;
   const int32_t behind = p->out_w + 2 - p->pad_w; /* columns that are not before the input */
+  uint32_t *const to = columns + COLUMN * p->pad_w;
+  const uint32_t *const end = to + COLUMN * (behind < p->in_w ? behind : p->in_w);
   const uint32_t zeros = (uint32_t)(p->in_zero_point & 0xff) * 0x01010101u;
-  const int8_t *const outside = (const int8_t *)&zeros;
-  td_gather g = {.to = columns + COLUMN * p->pad_w};
-  g.end = g.to + COLUMN * (behind < p->in_w ? behind : p->in_w);
-  td_two_rows rows = {.step = transposed ? p->out_h * c : c,
-                      .end = columns + COLUMN * (p->out_w - 1),
-                      .columns = columns,
-                      .channels = channels,
-                      .out = out,
-                      .last = out + 4};
-  for (int32_t y = -2; y < p->out_h; y += 2) {
-    const int32_t row2 = y + 2 - p->pad_h, row3 = row2 + 1;
-    const int32_t has_2 = row2 >= 0 && row2 < p->in_h, has_3 = row3 < p->in_h;
-    g.row2 = has_2 ? in + row2 * row_bytes : outside;
-    g.row3 = has_3 ? in + row3 * row_bytes : outside;
-    g.step2 = has_2 ? step : 0;
-    g.step3 = has_3 ? step : 0;
-    gather(&g);
-    if (y < 0) continue;
-    rows.lower = y + 1 < p->out_h ? out_row_bytes : 0;
-    if (p->out_zero_point == -128) {
-      run_two_rows_above(&rows);
-    } else {
-      run_two_rows(&rows);
+  for (int32_t y = -2, v = -p->pad_h; y < p->out_h; y += 2, v += 2) {
+    const int8_t *row[2] = {(const int8_t *)&zeros, (const int8_t *)&zeros};
+    int32_t steps[2] = {0, 0};
+    if (v >= 0 && v < p->in_h) {
+      row[0] = in + v * row_bytes;
+      steps[0] = step;
     }
-    rows.out += 2 * out_row_bytes;
-    rows.last += 2 * out_row_bytes;
+    if (v + 1 < p->in_h) {
+      row[1] = in + (v + 1) * row_bytes;
+      steps[1] = step;
+    }
+    gather(row, steps, to, end);
+    if (y < 0) continue;
+    rows->lower = y + 1 < p->out_h ? out_row_bytes : 0;
+    if (p->out_zero_point == -128) {
+      run_two_rows_above(rows);
+    } else {
+      run_two_rows(rows);
+    }
+    rows->out += 2 * out_row_bytes;
+    rows->last += 2 * out_row_bytes;
   }
 }
 
@@ -246,14 +231,23 @@ void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const 
                                            int8_t *out, void *scratch) {
   const int32_t c = p->in_c, words = COLUMN * (p->out_w + 2);
   uint32_t *const columns = scratch;
+  int8_t *const all = out;
   /* Columns outside stay as they are. */
   for (int32_t i = 0; i < words; ++i) columns[i] = (uint32_t)(p->in_zero_point & 0xffff) * 0x10001u;
-  for (int32_t i = 0; i < c; i += 4) {
-    unpack(p->weights + 12 * i, (const td_record *)p->requant + i, columns + words);
-    for (int32_t n = 0; n < p->batches; ++n) {
-      four_channels(p, in + n * p->in_h * p->in_w * c + i, out + n * p->out_h * p->out_w * c + i,
-                    columns, columns + words);
+  for (int32_t n = 0; n < p->batches; ++n) {
+    for (int32_t o = 0; o < c; o += 4) {
+      td_two_rows rows = {0,
+                          p->transposed ? p->out_h * c : c,
+                          columns + COLUMN * (p->out_w - 1),
+                          columns,
+                          p->weights + 12 * o,
+                          (const td_record *)p->requant + o,
+                          out + o,
+                          out + o + 4};
+      four_channels(p, in + o, columns, &rows);
     }
+    in += p->in_h * p->in_w * c;
+    out += p->out_h * p->out_w * c;
   }
-  td_clamp(out, p->batches * p->out_h * p->out_w * c, p->low, p->high);
+  td_clamp(all, p->batches * p->out_h * p->out_w * c, p->low, p->high);
 }

@@ -168,7 +168,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
-        in_place=((0, 0),) if kernel is DSP_ROWS and p.batches == 1 else (),
+        in_place=((0, 0),) if kernel in (DSP_ROWS, DSP_STRIDE_2) and p.batches == 1 else (),
         trails=_trails(p, kernel),
     )
 
@@ -187,6 +187,9 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         if not _transposed(params):
             columns = columns.transpose(0, 2, 1)
         return Constant("weights", np.ascontiguousarray(columns[..., [0, 1, 1, 2]]), align=4)
+    if kernel is DSP_STRIDE_2:
+        order = [0, 2, 1, 5, 3, 3, 4, 3, 6, 8, 7, 5]
+        return Constant("weights", np.ascontiguousarray(rows[:, order]), align=4)
     quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
     return Constant("weights", quads, align=4)
 
@@ -210,7 +213,9 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
         stride = params.w.stride
         return helium.TILE_COLUMN_BYTES * (stride * ceil_to(params.w.out, 2 * stride) + 2)
     if kernel is DSP_ROWS:
-        return 32 * ((params.h if _transposed(params) else params.w).out + 2) + 160
+        return 32 * ((params.h if _transposed(params) else params.w).out + 2)
+    if kernel is DSP_STRIDE_2:
+        return 80 * (params.w.out + 1)
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
 
 
@@ -221,7 +226,7 @@ def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
     number of pixels below. Elsewhere a step may read what it has written for channels before.
     """
     p = params
-    if p.batches != 1 or kernel is DSP_ROWS:
+    if p.batches != 1 or kernel in (DSP_ROWS, DSP_STRIDE_2):
         return ()
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
     if kernel is MVE_3X3:
@@ -245,23 +250,25 @@ def _3x3(params: Params) -> bool:
 
 
 def _rows(params: Params) -> bool:
-    """Where two rows at once take clearly fewer cycles than windows one by one."""
     h, w = params.h, params.w
-    if not _3x3(params) or not h.stride == w.stride == 1 or h.pad > 1 or min(h.out, w.out) < 2:
-        return False
-    return min(_rows_cycles(h.out, w.out), _rows_cycles(w.out, h.out)) < 55 * h.out * w.out
+    return _3x3(params) and h.stride == w.stride == 1 and h.out > 1 and w.out > 1
 
 
 def _rows_cycles(rows: int, columns: int) -> int:
     """An estimate, of a channel."""
-    return ceil_to(rows, 2) // 2 * (73 * (ceil_to(columns, 2) // 2) + 7 * columns + 40) + 100
+    return ceil_to(rows, 2) // 2 * (73 * (ceil_to(columns, 2) // 2) + 7 * columns + 45)
 
 
 def _transposed(params: Params) -> bool:
-    """Whether rows at once are columns: those written over would not all have been read where the
-    output's are shorter."""
+    """Whether DSP_ROWS takes columns for rows. Where the output's rows are shorter than the
+    input's, it would write over what it has not read."""
     h, w = params.h, params.w
     return w.out == w.size and _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
+
+
+def _stride_2(params: Params) -> bool:
+    h, w = params.h, params.w
+    return _3x3(params) and h.stride == w.stride == 2 and w.pad == 0 and w.size % 2 == 0
 
 
 def _tiles(params: Params) -> bool:
@@ -304,6 +311,7 @@ MVE_ANY_SCALE = Kernel(
 )
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
 DSP_ROWS = Kernel("td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, _rows, large=True)
+DSP_STRIDE_2 = Kernel("td_s8_depthwise_conv_2d_3x3_stride_2__dsp", Isa.DSP, _stride_2, large=True)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
@@ -314,6 +322,7 @@ KERNELS = (
     MVE_ANY_SCALE,
     CONV_DSP,
     DSP_ROWS,
+    DSP_STRIDE_2,
     DSP_3X3,
     DSP,
     CONV_SCALAR,

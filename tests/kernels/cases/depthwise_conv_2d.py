@@ -24,7 +24,8 @@ def cases(draw: st.DrawFn) -> Case:
         )
         types = st.just(INT8)
     elif kind == "rows":
-        padding, h, w = draw(windows(filters=(3,), strides=(1,)))
+        stride = draw(st.sampled_from((1, 2)))
+        padding, h, w = draw(windows(filters=(3,), strides=(stride,)))
         channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1))))
         types = st.just(INT8)
     else:
