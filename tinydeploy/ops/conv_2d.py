@@ -162,12 +162,28 @@ def _strips(params: Params) -> helium.Strips:
     return helium.Strips(params.h, params.w, params.in_c // params.groups, params.groups)
 
 
+# Bytes of pixels that are spread at once: a pair of channels reads its weights once for all of them.
+_SPREAD_BYTES = 1024
+
+
+def _strip(params: Params, kernel: Kernel) -> int:
+    """Pixels that a kernel prepares at once."""
+    if kernel.isa is Isa.MVE:
+        return _strips(params).pixels
+    if kernel.isa is not Isa.DSP:
+        return 0
+    fours = _SPREAD_BYTES // (8 * ceil_to(params.h.kernel * _row_bytes(params, kernel), 4))
+    return 4 * min(max(fours, 1), max(params.h.out * params.w.out // 4, 1))
+
+
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     patch = params.h.kernel * _row_bytes(params, kernel)
     if kernel.isa is Isa.MVE:
         return _strips(params).scratch_bytes
     padded = ceil_to(patch, 4)
-    return 4 * padded + 2 * patch if kernel.isa is Isa.SCALAR else 9 * padded
+    if kernel.isa is Isa.SCALAR:
+        return 4 * padded + 2 * patch
+    return (2 * _strip(params, kernel) + 1) * padded
 
 
 def _tables(
@@ -225,7 +241,7 @@ def call(
         "pad_w": p.w.pad,
         "groups": p.groups,
         "row_bytes": _row_bytes(p, kernel),
-        "strip": _strips(p).pixels if kernel.isa is Isa.MVE else 0,
+        "strip": _strip(p, kernel),
         "in_zero_point": requant.in_zero_point,
         "out_zero_point": requant.out_zero_point,
         "low": requant.low,
