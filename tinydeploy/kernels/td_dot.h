@@ -95,6 +95,37 @@ static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
   return td_finish(record, acc);
 }
 
+/* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
+ * the pixels that want them are many. */
+static inline int32_t td_copies_weights(int32_t quads, int32_t pixels) {
+  return quads > 24 && pixels >= 16;
+}
+
+/* An even number of words above 2, 4-byte aligned and apart. */
+static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) {
+#ifdef TD_HAS_DSP
+  register int8_t *r0 __asm__("r0") = to;
+  register const int8_t *r1 __asm__("r1") = from;
+  register int32_t r2 __asm__("r2") = words;
+  /* Sixteen bytes at a time: a compiler would call memcpy. */
+  __asm__ volatile(
+      "lsrs r2, r2, #2\n\t"
+      "bcc 1f\n\t"
+      "ldmia r1!, {r3, r4}\n\t"
+      "stmia r0!, {r3, r4}\n"
+      "1:\n\t"
+      "ldmia r1!, {r3, r4, r5, r6}\n\t"
+      "stmia r0!, {r3, r4, r5, r6}\n\t"
+      "subs r2, r2, #1\n\t"
+      "bne 1b\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2)
+      :
+      : "r3", "r4", "r5", "r6", "cc", "memory");
+#else
+  memcpy(to, from, 4 * (uint32_t)words);
+#endif
+}
+
 /* Spread pixels, four by four, on their way through pairs of output channels. */
 typedef struct {
   const uint32_t *spread;       /* [fours, quads, 2, 4]; moves on */

@@ -20,6 +20,7 @@ typedef struct {
   int8_t *column;         /* [4 * quads], zeros behind its rows and the patch */
   uint32_t *spread;       /* [quads, 2, 4] */
   int32_t block;          /* pixels spread at once, a multiple of 4 */
+  int8_t *copy;           /* of a pair's weights, where td_copies_weights */
   int32_t above;          /* the output's zero point is -128 */
 } td_slice;
 
@@ -138,17 +139,35 @@ static void find_columns(td_slice *s) {
   if (s->end_x > p->out_w) s->end_x = p->out_w;
 }
 
+static void run_pairs(const td_slice *s, const td_pixels *run) {
+  if (s->above) {
+    td_run_pixels_above(run);
+  } else {
+    td_run_pixels(run);
+  }
+}
+
+/* `count` is a multiple of 4. */
 static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
   uint32_t *spread = s->spread;
   for (int32_t i = 0; i < count; i += 4, spread += 8 * s->quads) {
     spread_pixels(s, pixel + i, spread);
   }
   const int32_t row = s->p->out_c;
-  const td_pixels run = spread_to(s, count, s->out + pixel * row, row);
-  if (s->above) {
-    td_run_pixels_above(&run);
-  } else {
-    td_run_pixels(&run);
+  td_pixels run = spread_to(s, count, s->out + pixel * row, row);
+  if (!td_copies_weights(s->quads, count)) {
+    run_pairs(s, &run);
+    return;
+  }
+  const td_pair_record *end = run.end;
+  const int8_t *from = run.weights;
+  run.weights = s->copy;
+  run.weights_end = s->copy + 8 * s->quads;
+  for (; run.record != end; ++run.record, run.out += 2, from += 8 * s->quads) {
+    td_copy_words(s->copy, from, 2 * s->quads);
+    run.row |= run.record == run.lone;
+    run.end = run.record + 1;
+    run_pairs(s, &run);
   }
 }
 
@@ -184,6 +203,7 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
 #endif
   s.spread = scratch;
   s.column = (int8_t *)(s.spread + 2 * p->strip * quads);
+  s.copy = s.column + 4 * quads;
   memset(s.column, 0, (uint32_t)(4 * quads));
   for (int32_t n = 0; n < p->batches; ++n) {
     for (int32_t g = 0; g < p->groups; ++g) {

@@ -107,6 +107,8 @@ class KernelCall:
         trails: Triples (position in `inputs`, position in `outputs`, bytes): the output may lie
             over the input if it starts at least so many bytes below it, because the kernel has
             read what it writes over.
+        in_memory: The same call with more scratch, which makes it faster, from itself and the bytes
+            that are free; None where there is nothing to gain.
         variadic: The inputs are passed as one `const void *const *`.
     """
 
@@ -122,6 +124,7 @@ class KernelCall:
     macs: int = 0
     in_place: tuple[tuple[int, int], ...] = ()
     trails: tuple[tuple[int, int, int], ...] = ()
+    in_memory: Callable[[KernelCall, int], KernelCall] | None = None
     variadic: bool = False
 
 

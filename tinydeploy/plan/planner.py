@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..graph import Graph
-from .memory import Buffer, lower_bound, place
+from .memory import ALIGNMENT, Buffer, lower_bound, place
 from .plan import KernelCall, Placement, Plan, Target
 from .select import lower
 
@@ -25,22 +27,42 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     buffers += [Buffer(calls[i].scratch_bytes, i, i) for i in with_scratch]
     trails = _trails(calls, owner, tensors, buffers)
     offsets = place(buffers, trails)
+    places = [Placement(o, b.bytes, b.first, b.last) for o, b in zip(offsets, buffers, strict=True)]
+    arena_bytes = max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
 
-    def placement(position: int) -> Placement:
-        b = buffers[position]
-        return Placement(offsets[position], b.bytes, b.first, b.last)
-
-    by_owner = {tensor: placement(i) for i, tensor in enumerate(tensors)}
-    scratch = {call: placement(len(tensors) + i) for i, call in enumerate(with_scratch)}
+    by_owner = dict(zip(tensors, places, strict=False))
+    scratch = dict(zip(with_scratch, places[len(tensors) :], strict=True))
+    calls = _in_free_memory(calls, scratch, list(by_owner.values()), arena_bytes)
     return Plan(
         graph=graph,
         target=target,
         calls=calls,
         placements={tensor: by_owner[o] for tensor, o in owner.items()},
         scratch=tuple(scratch.get(i) for i in range(len(calls))),
-        arena_bytes=max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0),
+        arena_bytes=arena_bytes,
         lower_bound_bytes=lower_bound(buffers, trails),
     )
+
+
+def _in_free_memory(
+    calls: tuple[KernelCall, ...],
+    scratch: dict[int, Placement],
+    tensors: list[Placement],
+    arena_bytes: int,
+) -> tuple[KernelCall, ...]:
+    """The calls that gain from it with all the scratch that is free around theirs; moves `scratch`."""
+    grown = list(calls)
+    for position, place in scratch.items():
+        call = calls[position]
+        if call.in_memory is None:
+            continue
+        alive = [t for t in tensors if t.first <= position <= t.last]
+        ends = [t.offset + t.bytes for t in alive if t.offset < place.offset]
+        first = -(-max(ends, default=0) // ALIGNMENT) * ALIGNMENT
+        end = min((t.offset for t in alive if t.offset > place.offset), default=arena_bytes)
+        grown[position] = call.in_memory(call, end - first)
+        scratch[position] = replace(place, offset=first, bytes=grown[position].scratch_bytes)
+    return tuple(grown)
 
 
 def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]:
