@@ -36,7 +36,7 @@ typedef struct {
   td_small pad_h, pad_w;
   td_size groups;
   td_size row_bytes; /* of weights: kernel_w * group_c, or more with zeros behind them */
-  td_size strip;     /* for mve alone */
+  td_size strip;     /* for dsp and mve */
   td_small in_zero_point, out_zero_point;
   td_small low, high;
   const int8_t *weights;
@@ -53,7 +53,8 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
  * Weights and requantisation are those of pairs of output channels of a group, as in td_dot.h;
  * zeros where there is none. No weight is -128. weights: [groups, pairs, quads, 2] words, 4-byte
  * aligned. requant: [groups, pairs] of td_pair_record. `pairs` is ceil(out_c / groups / 2), `quads`
- * ceil(patch / 4). scratch: 36 * quads bytes. */
+ * ceil(patch / 4). strip: how many pixels are prepared at once, a multiple of 4 and not 0.
+ * scratch: (8 * strip + 4) * quads bytes. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned, products in the order of

@@ -95,24 +95,62 @@ static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
   return td_finish(record, acc);
 }
 
-/* Four spread pixels on their way through pairs of output channels. */
+/* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
+ * the pixels that want them are many. */
+static inline int32_t td_copies_weights(int32_t quads, int32_t pixels) {
+  return quads > 24 && pixels >= 16;
+}
+
+/* An even number of words above 2, 4-byte aligned and apart. */
+static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) {
+#ifdef TD_HAS_DSP
+  register int8_t *r0 __asm__("r0") = to;
+  register const int8_t *r1 __asm__("r1") = from;
+  register int32_t r2 __asm__("r2") = words;
+  /* Sixteen bytes at a time: a compiler would call memcpy. */
+  __asm__ volatile(
+      "lsrs r2, r2, #2\n\t"
+      "bcc 1f\n\t"
+      "ldmia r1!, {r3, r4}\n\t"
+      "stmia r0!, {r3, r4}\n"
+      "1:\n\t"
+      "ldmia r1!, {r3, r4, r5, r6}\n\t"
+      "stmia r0!, {r3, r4, r5, r6}\n\t"
+      "subs r2, r2, #1\n\t"
+      "bne 1b\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2)
+      :
+      : "r3", "r4", "r5", "r6", "cc", "memory");
+#else
+  memcpy(to, from, 4 * (uint32_t)words);
+#endif
+}
+
+/* Spread pixels, four by four, on their way through pairs of output channels. */
 typedef struct {
-  const uint32_t *spread, *spread_end; /* [quads, 2, 4] */
-  const td_pair_record *record;
-  int8_t *out;       /* of the first pixel */
-  int32_t row, rows; /* bytes to that of the next, and three times as many; 0: the first is kept */
-  int8_t *end;
-  int32_t odd;           /* the lowest bit of quads */
-  const int8_t *weights; /* [pairs, quads, 2] words, 4-byte aligned */
-} td_four_pixels;
+  const uint32_t *spread;       /* [fours, quads, 2, 4]; moves on */
+  const int8_t *weights;        /* [pairs, quads, 2] words, 4-byte aligned; moves on */
+  const td_pair_record *record; /* of the first pair; moves on */
+  int8_t *out;                  /* of the first pixel and pair; moves on */
+  int32_t row;                /* twice the bytes from pixel to pixel, odd: channel b is left out */
+  const td_pair_record *lone; /* of which only channel a is there, or NULL */
+  const int8_t *weights_end;  /* of the first pair; moves on */
+  int32_t skipped;            /* -quads modulo 4 */
+  const uint32_t *spread_end; /* of all fours */
+  const uint32_t *spread_start; /* as `spread` */
+  int32_t next;                 /* bytes from behind a pair's last pixel to the next pair's first */
+  const td_pair_record *end;    /* of all pairs */
+} td_pixels;
 
 #ifdef TD_HAS_DSP
 
-/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. */
+/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. Loads that
+ * follow one another take a cycle each but for the first. */
 #define TD_WORD                \
   "ldr r12, [r1], #4\n\t"      \
+  "ldr r10, [r0], #4\n\t"      \
+  "ldr r11, [r0], #4\n\t"      \
   "sxtb16 lr, r12\n\t"         \
-  "ldmia r0!, {r10, r11}\n\t"  \
   "smlad r2, r10, r12, r2\n\t" \
   "smlad r6, r10, lr, r6\n\t"  \
   "smlad r3, r11, r12, r3\n\t" \
@@ -122,57 +160,62 @@ typedef struct {
   "smlad r8, r10, lr, r8\n\t"  \
   "smlad r5, r11, r12, r5\n\t" \
   "smlad r9, r11, lr, r9\n\t"
-/* All words of a pair of channels: two quads at a time from label 2 on, or first one from label 3;
- * r9, which comes as `odd`, is made the address of one of them. */
+/* All words of a pair of channels: four quads at a time from label 2 on, but the first time some
+ * are skipped; of `skipped` an address is made. */
 #ifdef __OPTIMIZE_SIZE__
 #define TD_ENTRY
 #define TD_WORDS "2:\n\t" TD_WORD TD_WORD
 #else
-#define TD_ENTRY      \
-  "cmp r9, #0\n\t"    \
-  "adr.w r9, 2f\n\t"  \
-  "adr.w r10, 3f\n\t" \
-  "it ne\n\t"         \
-  "movne r9, r10\n\t" \
+#define TD_ENTRY            \
+  "movs r12, #104\n\t"      \
+  "adr.w lr, 2f\n\t"        \
+  "mla r9, r9, r12, lr\n\t" \
   "orr r9, r9, #1\n\t"
 #define TD_WORDS        \
   "ldr pc, [sp, #28]\n" \
-  "2:\n\t" TD_WORD TD_WORD "3:\n\t" TD_WORD TD_WORD
+  "2:\n\t" TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \
   "\n\t"                       \
   "asr " both ", " both ", #8\n\t"
-#define TD_STORE(first, second, third, fourth) \
-  "strb " second                               \
-  ", [r0, r10]\n\t"                            \
-  "strb " third                                \
-  ", [r0, r10, lsl #1]\n\t"                    \
-  "strb " fourth                               \
-  ", [r0, r11]\n\t"                            \
-  "strb " first ", [r0], #1\n\t"
+#define TD_JOIN(a, b) "bfi " a ", " b ", #8, #8\n\t"
+#define TD_STORE(store)          \
+  store                          \
+      " r6, [r2]\n\t"            \
+      "add r2, r2, r3\n\t" store \
+      " r7, [r2]\n\t"            \
+      "add r2, r2, r3\n\t" store \
+      " r8, [r2]\n\t"            \
+      "add r2, r2, r3\n\t" store \
+      " r9, [r2]\n\t"            \
+      "add r2, r2, r3\n\t"
 
-#define TD_A(FINISH, acc) FINISH(acc, acc, "r10", "r11", "r12")
-#define TD_B(FINISH, acc) FINISH(acc, acc, "r6", "r7", "r8")
+#define TD_FINISH_4(FINISH, first, second, third, fourth)                                   \
+  "ldmia lr!, {r10, r11, r12}\n\t" FINISH(first, first, "r10", "r11", "r12")                \
+      FINISH(second, second, "r10", "r11", "r12") FINISH(third, third, "r10", "r11", "r12") \
+          FINISH(fourth, fourth, "r10", "r11", "r12")
 
-typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 32 ? 1 : -1];
+typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
- * r9 those of a, r0 walks over `spread`, r1 over the weights; `pixels` itself is on the stack. */
-#define TD_RUN(name, FINISH)                                  \
-  static inline void name(const td_four_pixels *pixels) {     \
-    register const td_four_pixels *r0 __asm__("r0") = pixels; \
+ * r9 those of a, r0 walks over `spread`, r1 over the weights; a copy of `pixels` is on the stack,
+ * its records moved to where `of_a` is. */
+#define TD_RUN(name, FINISH)                             \
+  static inline void name(const td_pixels *pixels) {     \
+    register const td_pixels *r0 __asm__("r0") = pixels; \
     __asm__ volatile( \
-      "ldmia r0, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
-      "ldr r1, [r0, #32]\n\t" \
+      "sub sp, sp, #48\n\t" \
+      "ldmia r0!, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
+      "adds r4, r4, #8\n\t" \
       TD_ENTRY \
-      "sub sp, sp, #32\n\t" \
-      "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n" \
+      "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
+      "ldmia r0, {r2, r3, r4, r5}\n\t" \
+      "add r0, sp, #32\n\t" \
+      "stmia r0, {r2, r3, r4, r5}\n" \
       "1:\n\t" \
-      "ldr r12, [sp, #8]\n\t" \
-      "ldmia r12!, {r2, r6}\n\t" \
-      "str r12, [sp, #8]\n\t" \
-      "ldr r0, [sp]\n\t" \
+      "ldmia sp, {r0, r1, lr}\n\t" \
+      "ldrd r2, r6, [lr, #-8]\n\t" \
       "mov r3, r2\n\t" \
       "mov r4, r2\n\t" \
       "mov r5, r2\n\t" \
@@ -180,35 +223,57 @@ typedef char td_four_pixels_layout[offsetof(td_four_pixels, weights) == 32 ? 1 :
       "mov r8, r6\n\t" \
       "mov r9, r6\n\t" \
       TD_WORDS \
-      "ldr r10, [sp, #4]\n\t" \
-      "cmp r0, r10\n\t" \
-      "bne 2b\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8") \
-      TD_UPPER("r5", "r9") \
+      "ldr r10, [sp, #24]\n\t" \
+      "cmp r1, r10\n\t" \
+      "bne 2b\n\t" \
       "ldr lr, [sp, #8]\n\t" \
-      "ldmia lr!, {r10, r11, r12}\n\t" TD_A(FINISH, "r6") TD_A(FINISH, "r7") TD_A(FINISH, "r8") TD_A(FINISH, "r9") \
-      "add r0, sp, #12\n\t" \
-      "ldmia r0, {r0, r10, r11, r12}\n\t" \
-       TD_STORE("r6", "r7", "r8", "r9") \
-      "cmp r0, r12\n\t" \
-      "beq 4f\n\t" \
-      "ldmia lr!, {r6, r7, r8}\n\t" \
-      "str lr, [sp, #8]\n\t" TD_B(FINISH, "r2") TD_B(FINISH, "r3") TD_B(FINISH, "r4") TD_B(FINISH, "r5") \
-      TD_STORE("r2", "r3", "r4", "r5") \
-      "str r0, [sp, #12]\n\t" \
-      "cmp r0, r12\n\t" \
-      "bne 1b\n" \
+      TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8") TD_UPPER("r5", "r9") \
+      TD_FINISH_4(FINISH, "r6", "r7", "r8", "r9") \
+      TD_FINISH_4(FINISH, "r2", "r3", "r4", "r5") \
+      TD_JOIN("r6", "r2") TD_JOIN("r7", "r3") TD_JOIN("r8", "r4") TD_JOIN("r9", "r5") \
+      "ldrd r2, r3, [sp, #12]\n\t" \
+      "asrs r3, r3, #1\n\t" \
+      "bcs 4f\n\t" \
+      TD_STORE("strh") \
+      "3:\n\t" \
+      "str r0, [sp]\n\t" \
+      "str r2, [sp, #12]\n\t" \
+      "ldrd r3, r4, [sp, #32]\n\t" \
+      "cmp r0, r3\n\t" \
+      "bne 1b\n\t" \
+      "ldrd r5, r6, [sp, #40]\n\t" \
+      "add lr, lr, #8\n\t" \
+      "cmp lr, r6\n\t" \
+      "bhi 5f\n\t" \
+      "ldrd r6, r7, [sp, #16]\n\t" \
+      "add r5, r5, r2\n\t" \
+      "sub r3, lr, #8\n\t" \
+      "cmp r3, r7\n\t" \
+      "it eq\n\t" \
+      "orreq r6, r6, #1\n\t" \
+      "ldr r2, [sp, #4]\n\t" \
+      "rsb r2, r2, r1, lsl #1\n\t" \
+      "str r2, [sp, #24]\n\t" \
+      "mov r2, r4\n\t" \
+      "mov r3, r1\n\t" \
+      "mov r4, lr\n\t" \
+      "stmia sp, {r2, r3, r4, r5, r6}\n\t" \
+      "b 1b\n" \
       "4:\n\t" \
-      "add sp, sp, #32\n\t" \
+      TD_STORE("strb") \
+      "b 3b\n" \
+      "5:\n\t" \
+      "add sp, sp, #48\n\t" \
       : "+r"(r0) \
       : \
       : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
-        "memory");                                       \
+        "memory");                                  \
   }
 
-TD_RUN(td_run_four_pixels, TD_FINISH)
+TD_RUN(td_run_pixels, TD_FINISH)
 #ifndef __OPTIMIZE_SIZE__
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_four_pixels_above, TD_FINISH_ABOVE)
+TD_RUN(td_run_pixels_above, TD_FINISH_ABOVE)
 #endif
 
 #undef TD_RUN
@@ -216,32 +281,36 @@ TD_RUN(td_run_four_pixels_above, TD_FINISH_ABOVE)
 #undef TD_ENTRY
 #undef TD_WORD
 #undef TD_UPPER
-#undef TD_A
-#undef TD_B
+#undef TD_JOIN
 #undef TD_STORE
+#undef TD_FINISH_4
 
 #else
 
-static inline void td_run_four_pixels(const td_four_pixels *p) {
-  const int32_t words = (int32_t)(p->spread_end - p->spread) / 4;
+static inline void td_run_pixels(const td_pixels *p) {
+  const int32_t words = (int32_t)(p->weights_end - p->weights) / 4, row = p->row >> 1;
   const int8_t *weights = p->weights;
-  const td_pair_record *record = p->record;
-  for (int8_t *out = p->out; out < p->end; out += 2, ++record, weights += 4 * words) {
-    for (int32_t j = 3; j >= 0; --j) {
-      int32_t both = record->both, a = record->a;
-      for (int32_t i = 0; i < words; ++i) {
-        const uint32_t word = td_load4(weights + 4 * i);
-        both = td_dot2(p->spread[4 * i + j], word, both);
-        a = td_dot2(p->spread[4 * i + j], td_even_bytes(word), a);
+  int8_t *out = p->out;
+  for (const td_pair_record *record = p->record; record != p->end; ++record) {
+    const int32_t lone = p->row & 1 || record == p->lone;
+    for (const uint32_t *x = p->spread; x != p->spread_end; x += 4 * words - 4) {
+      for (int32_t j = 0; j < 4; ++j, ++x, out += row) {
+        int32_t both = record->both, a = record->a;
+        for (int32_t i = 0; i < words; ++i) {
+          const uint32_t word = td_load4(weights + 4 * i);
+          both = td_dot2(x[4 * i], word, both);
+          a = td_dot2(x[4 * i], td_even_bytes(word), a);
+        }
+        out[0] = td_finish_of(record->of_a, a);
+        if (!lone) out[1] = td_finish_of(record->of_b, td_upper(both, a));
       }
-      out[j * p->row] = td_finish_of(record->of_a, a);
-      if (out + 1 == p->end) continue;
-      out[j * p->row + 1] = td_finish_of(record->of_b, td_upper(both, a));
     }
+    out += p->next;
+    weights += 4 * words;
   }
 }
 
-#define td_run_four_pixels_above td_run_four_pixels
+#define td_run_pixels_above td_run_pixels
 
 #endif
 

@@ -19,9 +19,30 @@ typedef struct {
   int32_t first_x, end_x; /* between these, the columns of a patch can be read in the image */
   int8_t *column;         /* [4 * quads], zeros behind its rows and the patch */
   uint32_t *spread;       /* [quads, 2, 4] */
+  int32_t block;          /* pixels spread at once, a multiple of 4 */
+  int8_t *copy;           /* of a pair's weights, where td_copies_weights */
   int32_t above;          /* the output's zero point is -128 */
-  td_four_pixels four;
 } td_slice;
+
+/* Computes `pixels`, a multiple of 4, that are spread; the first lies at `out`, each of the others
+ * `row` bytes behind the one before. */
+static td_pixels spread_to(const td_slice *s, int32_t pixels, int8_t *out, int32_t row) {
+  const uint32_t *spread_end = s->spread + 2 * pixels * s->quads;
+  const int32_t pairs = s->channels / 2, odd = s->channels & 1;
+  const td_pixels run = {s->spread,
+                         s->weights,
+                         s->records,
+                         out,
+                         2 * row | (s->channels == 1),
+                         odd ? s->records + pairs : NULL,
+                         s->weights + 8 * s->quads,
+                         -s->quads & 3,
+                         spread_end,
+                         s->spread,
+                         2 - pixels * row,
+                         s->records + pairs + odd};
+  return run;
+}
 
 /* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
@@ -37,27 +58,27 @@ static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
 
 #ifdef __OPTIMIZE_SIZE__
 
-/* Four pixels, or with a `step` of 0 one: all four sums are its own. */
-static void run_pixels(const td_slice *s, int32_t pixel, int32_t step) {
+#define BLOCK(p) 4
+
+/* Four pixels, or with a `count` of 0 one: all four sums are its own. */
+static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
   const td_conv_2d *p = s->p;
+  const int32_t step = count / 4;
   const int8_t *from[4];
   for (int32_t i = 0; i < 4; ++i) {
     from[i] = s->image + (pixel + i * step) * p->in_c;
     if (!s->flat) td_spread_1(patch_of(s, pixel + i * step), s->quads, s->spread + i);
   }
   if (s->flat) td_spread_4(from, s->quads, 1, 0, s->spread);
-  int8_t *out = s->out + pixel * p->out_c;
-  td_four_pixels four = {s->spread,       s->spread + 8 * s->quads, s->records,        out,
-                         step * p->out_c, 3 * step * p->out_c,      out + s->channels, s->quads & 1,
-                         s->weights};
-  td_run_four_pixels(&four);
+  const td_pixels run = spread_to(s, 4, s->out + pixel * p->out_c, step * p->out_c);
+  td_run_pixels(&run);
 }
-
-static void four_pixels(const td_slice *s, int32_t pixel) { run_pixels(s, pixel, 1); }
 
 static void one_pixel(const td_slice *s, int32_t pixel) { run_pixels(s, pixel, 0); }
 
 #else
+
+#define BLOCK(p) (p)->strip
 
 static void one_pixel(const td_slice *s, int32_t pixel) {
   td_run_pixel(patch_of(s, pixel), s->quads, s->records, s->weights, s->out + pixel * s->p->out_c,
@@ -75,10 +96,10 @@ static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
 }
 
 /* Four pixels, some of whose patches cannot be read in place. */
-static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel) {
+static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel,
+                                                       uint32_t *spread) {
   const td_conv_2d *p = s->p;
   const int32_t step = p->dilation_h * p->in_w * p->in_c;
-  uint32_t *spread = s->spread;
   for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
     const int8_t *from = rows_of(s, i / p->out_w, i % p->out_w);
     if (from == NULL) {
@@ -91,7 +112,7 @@ static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_
   }
 }
 
-static void spread_pixels(const td_slice *s, int32_t pixel) {
+static void spread_pixels(const td_slice *s, int32_t pixel, uint32_t *spread) {
   const td_conv_2d *p = s->p;
   const int8_t *from[4], *first = s->image + pixel * p->in_c;
   int32_t apart = p->in_c;
@@ -99,13 +120,13 @@ static void spread_pixels(const td_slice *s, int32_t pixel) {
     const int32_t y = pixel / p->out_w, x = pixel - y * p->out_w;
     first = x + 4 <= s->end_x ? rows_of(s, y, x) : NULL;
     if (first == NULL) {
-      spread_at_border(s, pixel);
+      spread_at_border(s, pixel, spread);
       return;
     }
     apart *= p->stride_w;
   }
   for (int32_t i = 0; i < 4; ++i, first += apart) from[i] = first;
-  td_spread_4(from, p->row_bytes / 4, p->kernel_h, p->dilation_h * p->in_w * p->in_c, s->spread);
+  td_spread_4(from, p->row_bytes / 4, p->kernel_h, p->dilation_h * p->in_w * p->in_c, spread);
 }
 
 /* Without columns in place where a row of weights is no run of fours. */
@@ -118,14 +139,35 @@ static void find_columns(td_slice *s) {
   if (s->end_x > p->out_w) s->end_x = p->out_w;
 }
 
-static void four_pixels(td_slice *s, int32_t pixel) {
-  spread_pixels(s, pixel);
-  s->four.out = s->out + pixel * s->four.row;
-  s->four.end = s->four.out + s->channels;
+static void run_pairs(const td_slice *s, const td_pixels *run) {
   if (s->above) {
-    td_run_four_pixels_above(&s->four);
+    td_run_pixels_above(run);
   } else {
-    td_run_four_pixels(&s->four);
+    td_run_pixels(run);
+  }
+}
+
+/* `count` is a multiple of 4. */
+static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
+  uint32_t *spread = s->spread;
+  for (int32_t i = 0; i < count; i += 4, spread += 8 * s->quads) {
+    spread_pixels(s, pixel + i, spread);
+  }
+  const int32_t row = s->p->out_c;
+  td_pixels run = spread_to(s, count, s->out + pixel * row, row);
+  if (!td_copies_weights(s->quads, count)) {
+    run_pairs(s, &run);
+    return;
+  }
+  const td_pair_record *end = run.end;
+  const int8_t *from = run.weights;
+  run.weights = s->copy;
+  run.weights_end = s->copy + 8 * s->quads;
+  for (; run.record != end; ++run.record, run.out += 2, from += 8 * s->quads) {
+    td_copy_words(s->copy, from, 2 * s->quads);
+    run.row |= run.record == run.lone;
+    run.end = run.record + 1;
+    run_pairs(s, &run);
   }
 }
 
@@ -133,13 +175,15 @@ static void four_pixels(td_slice *s, int32_t pixel) {
 
 /* By fours; what is left over is done with the last pixels before it again, or one by one where
  * that is less work. */
-static void all_pixels(td_slice *s, int32_t pixels) {
-  const int32_t left = pixels % 4;
-  for (int32_t i = 0; i + 4 <= pixels; i += 4) four_pixels(s, i);
-  if (left > 1 && pixels > 4) {
-    four_pixels(s, pixels - 4);
+static void all_pixels(const td_slice *s, int32_t pixels) {
+  const int32_t left = pixels % 4, whole = pixels - left;
+  for (int32_t i = 0; i < whole; i += s->block) {
+    run_pixels(s, i, i + s->block < whole ? s->block : whole - i);
+  }
+  if (left > 1 && whole > 0) {
+    run_pixels(s, pixels - 4, 4);
   } else {
-    for (int32_t i = pixels - left; i < pixels; ++i) one_pixel(s, i);
+    for (int32_t i = whole; i < pixels; ++i) one_pixel(s, i);
   }
 }
 
@@ -148,7 +192,7 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
   const int32_t pixels = p->out_h * p->out_w, channels = p->out_c / p->groups;
   const td_pair_record *records = (const td_pair_record *)p->requant;
   const int32_t pairs = (channels + 1) / 2;
-  td_slice s = {.p = p, .channels = channels, .quads = quads};
+  td_slice s = {.p = p, .channels = channels, .quads = quads, .block = BLOCK(p)};
   s.rows_of_fours =
       (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
   s.flat = s.rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
@@ -158,7 +202,8 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
   s.above = p->out_zero_point == -128;
 #endif
   s.spread = scratch;
-  s.column = (int8_t *)(s.spread + 8 * quads);
+  s.column = (int8_t *)(s.spread + 2 * p->strip * quads);
+  s.copy = s.column + 4 * quads;
   memset(s.column, 0, (uint32_t)(4 * quads));
   for (int32_t n = 0; n < p->batches; ++n) {
     for (int32_t g = 0; g < p->groups; ++g) {
@@ -166,12 +211,6 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
       s.out = out + n * pixels * p->out_c + g * channels;
       s.weights = p->weights + g * pairs * 8 * quads;
       s.records = records + g * pairs;
-#ifndef __OPTIMIZE_SIZE__
-      const td_four_pixels four = {s.spread, s.spread + 8 * quads, s.records, NULL,
-                                   p->out_c, 3 * p->out_c,         NULL,      quads & 1,
-                                   s.weights};
-      s.four = four;
-#endif
       all_pixels(&s, pixels);
     }
   }

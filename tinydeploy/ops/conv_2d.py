@@ -7,7 +7,8 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,12 +163,51 @@ def _strips(params: Params) -> helium.Strips:
     return helium.Strips(params.h, params.w, params.in_c // params.groups, params.groups)
 
 
+# Bytes of pixels that are spread at once where memory is short: a pair of channels reads its
+# weights once for all of them.
+_SPREAD_BYTES = 1024
+
+
+def _strip(params: Params, kernel: Kernel) -> int:
+    """Pixels that a kernel prepares at once."""
+    if kernel.isa is Isa.MVE:
+        return _strips(params).pixels
+    return _fours(params, kernel, _SPREAD_BYTES) if kernel.isa is Isa.DSP else 0
+
+
+def _fours(params: Params, kernel: Kernel, spread_bytes: int) -> int:
+    """Pixels that are spread into so many bytes; at least 4, and no more than there are."""
+    fours = spread_bytes // (8 * _padded_patch(params, kernel))
+    return 4 * max(min(fours, params.h.out * params.w.out // 4), 1)
+
+
+def _padded_patch(params: Params, kernel: Kernel) -> int:
+    return ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
+
+
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
-    patch = params.h.kernel * _row_bytes(params, kernel)
     if kernel.isa is Isa.MVE:
         return _strips(params).scratch_bytes
-    padded = ceil_to(patch, 4)
-    return 4 * padded + 2 * patch if kernel.isa is Isa.SCALAR else 9 * padded
+    padded = _padded_patch(params, kernel)
+    if kernel.isa is Isa.SCALAR:
+        return 4 * padded + 2 * params.h.kernel * _row_bytes(params, kernel)
+    return _dsp_scratch_bytes(padded, _strip(params, kernel))
+
+
+def _dsp_scratch_bytes(padded: int, strip: int) -> int:
+    """Of spread pixels, one patch, and from `td_copies_weights` of td_dot.h on a pair's weights."""
+    copied = 2 * padded if padded > 96 and strip >= 16 else 0
+    return (2 * strip + 1) * padded + copied
+
+
+def _in_memory(params: Params, call: KernelCall, free_bytes: int) -> KernelCall:
+    """A DSP kernel's call with all the pixels at once that free memory has room for."""
+    padded = _padded_patch(params, call.kernel)
+    strip = _fours(params, call.kernel, free_bytes - 3 * padded)
+    scratch_bytes = _dsp_scratch_bytes(padded, strip)
+    if scratch_bytes <= call.scratch_bytes:
+        return call
+    return replace(call, fields={**call.fields, "strip": strip}, scratch_bytes=scratch_bytes)
 
 
 def _tables(
@@ -225,7 +265,7 @@ def call(
         "pad_w": p.w.pad,
         "groups": p.groups,
         "row_bytes": _row_bytes(p, kernel),
-        "strip": _strips(p).pixels if kernel.isa is Isa.MVE else 0,
+        "strip": _strip(p, kernel),
         "in_zero_point": requant.in_zero_point,
         "out_zero_point": requant.out_zero_point,
         "low": requant.low,
@@ -245,6 +285,7 @@ def call(
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
         trails=_trails(p, kernel),
+        in_memory=partial(_in_memory, p) if kernel.isa is Isa.DSP else None,
     )
 
 

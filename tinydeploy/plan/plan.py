@@ -121,6 +121,8 @@ class KernelCall:
         macs: Multiply-accumulates, 0 for operators that have none.
         in_place: Pairs (position in `inputs`, position in `outputs`) that may be the same memory.
         trails: Outputs that may lie over an input.
+        in_memory: The same call with more scratch, which makes it faster, from itself and the bytes
+            that are free; None where there is nothing to gain.
         variadic: The inputs are passed as one `const void *const *`.
     """
 
@@ -136,6 +138,7 @@ class KernelCall:
     macs: int = 0
     in_place: tuple[tuple[int, int], ...] = ()
     trails: tuple[Trail, ...] = ()
+    in_memory: Callable[[KernelCall, int], KernelCall] | None = None
     variadic: bool = False
 
 

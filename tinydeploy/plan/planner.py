@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..graph import Graph
 from .memory import lower_bound
-from .moves import place_moving
+from .moves import Placed, place_moving
 from .plan import KernelCall, Placement, Plan, Target, Trail
 from .search import ALIGNMENT, Buffer, Problem, round_up
 from .select import lower
@@ -41,6 +41,8 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     }
     places = [*by_owner.values(), *scratch.values(), *moved.values()]
     ends = (place.offset + round_up(place.bytes, ALIGNMENT) for place in places)
+    arena_bytes = max(ends, default=0)
+    calls = _in_free_memory(calls, scratch, _stays(problem, placed, len(tensors)), arena_bytes)
     return Plan(
         graph=graph,
         target=target,
@@ -48,7 +50,7 @@ def make_plan(graph: Graph, target: Target) -> Plan:
         placements={tensor: by_owner[o] for tensor, o in owner.items()},
         moved=tuple(moved.get(i) for i in range(len(calls))),
         scratch=tuple(scratch.get(i) for i in range(len(calls))),
-        arena_bytes=max(ends, default=0),
+        arena_bytes=arena_bytes,
         lower_bound_bytes=lower_bound(problem),
     )
 
@@ -73,6 +75,39 @@ def _problem(
     buffers += [Buffer(c.scratch_bytes, i, i) for i, c in enumerate(calls) if c.scratch_bytes]
     distances = {(position_of[a], position_of[b]): t.bytes for (a, b), t in trails.items()}
     return Problem(buffers, distances), tensors
+
+
+def _stays(problem: Problem, placed: Placed, tensors: int) -> list[Placement]:
+    """Where each of the first `tensors` buffers is, and when; twice for one that is moved."""
+    stays = []
+    for i, b in enumerate(problem.buffers[:tensors]):
+        last = b.last
+        if i in placed.moved:
+            stays.append(Placement(placed.moved[i], b.bytes, last, last))
+            last -= 1
+        stays.append(Placement(placed.offsets[i], b.bytes, b.first, last))
+    return stays
+
+
+def _in_free_memory(
+    calls: tuple[KernelCall, ...],
+    scratch: dict[int, Placement],
+    stays: list[Placement],
+    arena_bytes: int,
+) -> tuple[KernelCall, ...]:
+    """Calls that gain from it, with all that is free around their scratch; moves `scratch`."""
+    grown = list(calls)
+    for position, place in scratch.items():
+        call = calls[position]
+        if call.in_memory is None:
+            continue
+        alive = [t for t in stays if t.first <= position <= t.last]
+        ends = [t.offset + t.bytes for t in alive if t.offset < place.offset]
+        first = round_up(max(ends, default=0), ALIGNMENT)
+        end = min((t.offset for t in alive if t.offset > place.offset), default=arena_bytes)
+        grown[position] = call.in_memory(call, end - first)
+        scratch[position] = replace(place, offset=first, bytes=grown[position].scratch_bytes)
+    return tuple(grown)
 
 
 def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]:
