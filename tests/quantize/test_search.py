@@ -86,6 +86,14 @@ def test_a_few_instructions_are_no_reason_for_the_worse_model() -> None:
     assert "within 1%" in reason
 
 
+def test_closeness_decides_among_equally_good_ones_only() -> None:
+    points = [point(0, 0.97, 100, error=0.3), point(1, 0.97, 100, error=0.2)]
+    points.append(point(2, 0.91, 100, error=0.1))
+    number, reason = choose(points, "instructions", higher=True)
+    assert number == 1
+    assert "it is the best, and of equally good ones the closest" in reason
+
+
 @pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.02", 0.02), (" 0.5 % ", 0.005)])
 def test_max_drop(text: str, share: float) -> None:
     assert parse_drop(text) == pytest.approx(share)

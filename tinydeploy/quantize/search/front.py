@@ -73,8 +73,8 @@ def _why(best: Point, holding: int, alike: int, cheapest: str) -> str:
     reason = f"of the {holding} points that hold, {price} are the fewest"
     if alike > 1:
         reason += (
-            f" within 1%, as of {alike - 1} more; of those it is the best and the closest to the "
-            "float model"
+            f" within 1%, as of {alike - 1} more; of those it is the best, and of equally good "
+            "ones the closest to the float model"
         )
     return reason
 
