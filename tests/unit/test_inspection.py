@@ -12,6 +12,7 @@ import pytest
 from tests.support import REPOSITORY
 from tinydeploy import boards, fit
 from tinydeploy.errors import DoesNotFit
+from tinydeploy.inspection import rows
 from tinydeploy.plan.plan import Isa, Target
 from tinydeploy.plan.planner import make_plan
 from tinydeploy.report import inspection, terminal
@@ -55,6 +56,14 @@ def test_boards_are_listed_with_what_runs_them() -> None:
     assert "216 MHz" in lines[-2]
     assert "320 KiB" in lines[-2]
     assert lines[-1].split()[-1] == "unicorn"
+
+
+def test_every_shipped_board_has_a_line_of_80_columns() -> None:
+    shipped = rows([])
+    for listed in (shipped, [_asked(row, 1024, 1024) for row in shipped if row.ram_bytes]):
+        lines = _boards(*listed).splitlines()
+        assert [line.split()[0] for line in lines[2:]] == [row.name for row in listed]
+        assert not any("…" in line for line in lines)
 
 
 def test_what_does_not_fit_says_by_how_much() -> None:

@@ -109,14 +109,20 @@ def print_boards(rows: Sequence[BoardRow], to: Console) -> None:
     for row in rows:
         cells = [
             Text(row.name),
-            Text(row.core),
-            Text(f"{row.clock_hz / 1e6:g} MHz" if row.clock_hz else sign.dash),
+            Text(_short(row.core)),
+            Text(f"{round(row.clock_hz / 1e6, 1):g} MHz" if row.clock_hz else sign.dash),
             Text(size(row.flash_bytes) if row.flash_bytes else sign.dash),
             Text(size(row.ram_bytes) if row.ram_bytes else sign.dash),
         ]
         cells.append(_fit(row, sign) if asked else Text(", ".join(row.runners) or "none", SOFT))
         made.add_row(*cells)
     to.print(made)
+
+
+def _short(core: str) -> str:
+    """ "M0+" for "cortex-m0plus"."""
+    family, _, name = core.partition("-")
+    return name.upper().replace("PLUS", "+") if family == "cortex" else core
 
 
 def print_facts(facts: Mapping[str, Any], to: Console) -> None:
