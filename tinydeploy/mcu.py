@@ -36,6 +36,8 @@ _DIVIDED_OUTSIDE = ("infineon_scb",)
 PORTS = 11  # of the part with most of them: A to K
 
 _ADDRESS_SPACE = 1 << 32
+# Peripherals and the system's own, by the Armv6-M to Armv8-M memory map: first address, end.
+_REGISTERS = ((0x4000_0000, 0x6000_0000), (0xE000_0000, _ADDRESS_SPACE))
 _MOST_CACHE_LINES = 512
 
 
@@ -60,6 +62,11 @@ class Memory:
             )
         if self.origin % 8 or self.bytes % 8:
             raise ValueError(f"memory {self.name}: origin and bytes must be multiples of 8")
+        if any(self.origin < end and self.end > first for first, end in _REGISTERS):
+            raise ValueError(
+                f"memory {self.name}: {self.bytes:#x} bytes at {self.origin:#x} lie where Arm's "
+                "memory map has registers: 0x40000000 to 0x60000000, and from 0xe0000000"
+            )
 
 
 @dataclass(frozen=True)

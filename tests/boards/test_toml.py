@@ -103,6 +103,11 @@ BOARD_EDITS = [
     ('mcu = "chip"', 'mcu = "chip"\nqemu = { machine = "x", serial = 10_000_000 }', "0 to 15"),
     ("register = 0x4002_1058", "register = 0x4002_1059", "not a word-aligned"),
     ('uart = "lpuart1"', 'uart = "lpuart1"\nrated_hz = 8_000_000', "there is no [clock] here"),
+    (
+        "[console]",
+        "[[memories]]\nname = 'x'\nkind = 'ram'\norigin = 0x3FFF_F000\nbytes = 0x2000\n[console]",
+        "lie where Arm's memory map has registers",
+    ),
 ]
 
 
