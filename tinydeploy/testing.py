@@ -113,6 +113,8 @@ def _batch(value: Array, port: Port) -> list[Array]:
     """The samples in an array of one or of several, each of the port's shape."""
     if value.dtype != port.dtype and value.dtype.kind not in "f":
         raise InputError(f"an array is {value.dtype}, the input {port.name!r:.60} is {port.dtype}")
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise InputError(f"an array for the input {port.name!r:.60} holds NaN or infinity")
     is_single = port.shape[:1] == (1,)
     if value.shape == port.shape or (is_single and value.shape == port.shape[1:]):
         return [value.reshape(port.shape)]

@@ -46,6 +46,8 @@ def test_wrong_arrays(device, wrong):
         device.run(wrong)
     with pytest.raises(InputError):
         device.run(wrong, wrong)
+    with pytest.raises(InputError, match="NaN or infinity"):
+        device.run(np.full((8, 8, 1), np.nan))
 
 @pytest.mark.tinydeploy(board="host")
 def test_marked(device):
