@@ -45,6 +45,9 @@ class _Commands(click.Group):
             code = super().main(*args, **kwargs)
         except click.exceptions.Exit as ended:
             code = ended.exit_code
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            code = 2
         except click.ClickException as error:
             hint = ""
             if isinstance(error, click.UsageError) and error.ctx is not None:

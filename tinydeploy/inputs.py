@@ -190,5 +190,5 @@ def _batch(array: Array, tensor: Tensor, source: str) -> Sequence[Array]:
             return [np.ascontiguousarray(a).reshape(shape) for a in array]
     raise InputError(
         f"{source} holds {list(array.shape)}, the input {tensor.name!r:.60} is {list(shape)}",
-        f"give {['N', *shape]}",
+        f"give [{', '.join(['N', *map(str, shape)])}]",
     )

@@ -64,6 +64,11 @@ def test_what_is_rejected_says_why(argv: list[str], words: str) -> None:
     assert result.output.startswith("error: ")
 
 
+@pytest.mark.parametrize("argv", [[], ["boards", "new", "--help"], ["new"]])
+def test_a_group_without_a_verb_shows_its_help(argv: list[str]) -> None:
+    assert _run(*argv).output.startswith("Usage: ")
+
+
 def test_a_file_that_is_no_model_is_called_by_its_own_name(tmp_path: Path) -> None:
     keras = tmp_path / "net.h5"
     keras.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))

@@ -59,8 +59,10 @@ def test_what_is_not_the_input_is_refused(graph: Graph, tmp_path: Path) -> None:
     for name, (array, message) in bad.items():
         path = tmp_path / f"{name}.npy"
         np.save(path, array)
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=message) as refused:
             read_inputs(str(path), graph)
+        if name == "shape":
+            assert refused.value.hint == "give [N, 1, 8, 8, 1]"
     objects = tmp_path / "objects.npy"
     np.save(objects, np.array([{}], dtype=object), allow_pickle=True)
     text = tmp_path / "text.npz"
