@@ -135,8 +135,11 @@ def test_silence_is_told(built: pipeline.Built):
     ours, theirs = os.openpty()
     with SerialRunner(os.ttyname(theirs)).open(built.firmware) as transport:
         started = time.monotonic()
-        with pytest.raises(wire.DeviceSilent, match="did not answer HELLO"):
+        with pytest.raises(wire.DeviceSilent, match="did not answer HELLO") as silent:
             Client(transport, built.firmware, silence_s=1).hello()
+        assert "is silent at 115200 baud; is tinydeploy's firmware in the flash" in str(
+            silent.value
+        )
         assert time.monotonic() - started < 20
     os.close(ours)
     os.close(theirs)

@@ -70,7 +70,9 @@ class SerialTransport(ClosesOnExit):
         assert board.console is not None
         self._name = name
         self._lost = ""
-        self._port = _open(name, board.console.baud)
+        self._heard = False
+        self._baud = board.console.baud
+        self._port = _open(name, self._baud)
         try:
             self._reset(board.usb.reset if board.usb else "none")
             self._port.reset_input_buffer()
@@ -100,6 +102,7 @@ class SerialTransport(ClosesOnExit):
             # TypeError: pyserial's, where another thread has closed the port.
             if not received:
                 self._end(error)
+        self._heard = self._heard or bool(received)
         return received
 
     def scale(self, ticks: int, hz: int) -> int:
@@ -108,7 +111,12 @@ class SerialTransport(ClosesOnExit):
         return ticks
 
     def diagnose(self) -> str | None:
-        return self._lost or None
+        if self._lost or self._heard:
+            return self._lost or None
+        return (
+            f"{self._name} is silent at {self._baud} baud; is tinydeploy's firmware in the flash, "
+            "and this the board's port?"
+        )
 
     def close(self) -> None:
         with suppress(OSError, serial.SerialException):
