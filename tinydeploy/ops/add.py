@@ -138,30 +138,23 @@ class Params:
 
 
 def parse(view: OperatorView) -> Params:
-    return parse_sum(view, (1, 1), AddOptions.FUSED_ACTIVATION, np.float64)
+    return parse_sum(view, (1, 1), AddOptions.FUSED_ACTIVATION)
 
 
-def parse_sum(
-    view: OperatorView,
-    signs: tuple[int, int],
-    activation_slot: int,
-    real: type[np.float32] | type[np.float64],
-) -> Params:
+def parse_sum(view: OperatorView, signs: tuple[int, int], activation_slot: int) -> Params:
     """Args:
     signs: 1 or -1, for the first and the second input.
     activation_slot: The field of the options with the fused activation.
-    real: The type that TFLite Micro computes this operator's multipliers in.
     """
     operands = binary.parse_operands(view)
     quantization = [view.per_tensor(view.input(i)) for i in (0, 1)]
     out_scale, zero_point = view.per_tensor(view.output(0))
-    scales = [real(scale) for scale, _ in quantization]
+    scales = [np.float64(scale) for scale, _ in quantization]
     with np.errstate(all="ignore"):
-        twice = real(2) * max(scales)
+        twice = 2 * max(scales)
         parts = [_multiplier(view, float(scale / twice)) for scale in scales]
-        multiplier, shift = _multiplier(
-            view, float(twice / (real(1 << LEFT_SHIFT[operands.dtype]) * real(out_scale)))
-        )
+        raised = np.float64(out_scale) * (1 << LEFT_SHIFT[operands.dtype])
+        multiplier, shift = _multiplier(view, float(twice / raised))
     low, high = fused_limits(view, activation_slot, view.output(0))
     terms = [
         (Operand(zero, *part, sign), sign * scale / out_scale)

@@ -6,8 +6,6 @@ Source:
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..tflite.schema import SubOptions
 from .add import KERNELS, Params, lower, parse_sum, reference
 from .base import OperatorView
@@ -18,5 +16,4 @@ NAME = "SUB"
 
 
 def parse(view: OperatorView) -> Params:
-    # TFLite Micro computes SUB's multipliers in float32, and ADD's in double.
-    return parse_sum(view, (1, -1), SubOptions.FUSED_ACTIVATION, np.float32)
+    return parse_sum(view, (1, -1), SubOptions.FUSED_ACTIVATION)
