@@ -24,7 +24,7 @@ from tinydeploy.runners.unicorn import UnicornTransport
 pytestmark = pytest.mark.toolchain
 
 LOOPS = 500_000  # in echo.c
-STEP_BYTES = 28  # a register write of the set-up, in board.c's tables, at most
+STEP_BYTES = 28  # a step of the set-up, in board.c: its calls and their constants, at most
 EXCEPTIONS = {
     "armv6-m": {2, 3, 11, 14, 15},
     "other": {2, 3, 4, 5, 6, 7, 11, 12, 14, 15},

@@ -185,7 +185,7 @@ def test_hostile_text_stays_in_its_comment(folder: Path) -> None:
     )
     text = board_files(boards.load("mine", [folder]))["board.c"]
     line = next(line for line in text.splitlines() if "evil" in line)
-    assert line == "    /* * / int evil; / * {{ 7 * 7 }}     #error x / */"
+    assert line == "  /* * / int evil; / * {{ 7 * 7 }}     #error x / */"
 
 
 def test_unknown_board_names_the_nearest() -> None:

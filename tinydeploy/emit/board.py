@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from .. import __version__, paths
-from ..boards import Board, Console, Mcu, Step
+from ..boards import Board, Console, Mcu
 from ..bootblocks import Block, blocks
 from ..console import early_steps, setup_steps
 from ..errors import InputError
@@ -88,6 +88,7 @@ def board_files(board: Board) -> dict[str, str]:
 
 def _board_c(environment: Environment, board: Board) -> str:
     (setup, clock), steps = early_steps(board), setup_steps(board)
+    every = (*setup, *clock, *steps)
     return _render(
         environment,
         "board.c.j2",
@@ -95,22 +96,10 @@ def _board_c(environment: Environment, board: Board) -> str:
         setup=setup,
         clock=clock,
         steps=steps,
-        columns=_columns((*setup, *clock, *steps)),
+        modified=sorted({s.bytes for s in every if (s.clear or s.set) and not s.write_only}),
+        awaited=sorted({s.bytes for s in every if s.wait or s.wait_clear}),
+        pauses=any(s.pause for s in every),
     )
-
-
-def _columns(steps: tuple[Step, ...]) -> list[str]:
-    """What the rows of a board's steps need beside address, clear and set."""
-    used = {
-        "wait": any(step.waits for step in steps),
-        "wait_clear": any(step.wait_clear for step in steps),
-        "pause": any(step.pause for step in steps),
-        "bytes": any(step.bytes != 4 for step in steps),
-        "factory": any(step.factory for step in steps),
-        "factory_shift": any(step.factory_shift for step in steps),
-        "write_only": any(step.write_only for step in steps),
-    }
-    return [name for name, is_used in used.items() if is_used]
 
 
 def _parts(board: Board, wanted: tuple[Block, ...]) -> list[dict[str, str | int]]:
