@@ -47,6 +47,11 @@ def carry_out(line: str) -> str:
             f"There was an error executing command '{line}'\n"
             "Error E04: Could not resolve type: 'UART.NOSUCH'.\nAt board.repl:8:9:\n"
         )
+    if SCENARIO == "no-network" and "LoadPlatformDescription" in line:
+        return (
+            f"There was an error executing command '{line}'\n"
+            "Failed to download https://example.org/svd/STM32F40x.svd.gz, see log for details.\n"
+        )
     if SCENARIO == "dies-loading" and "LoadELF" in line:
         sys.stderr.write("Fatal error: out of memory\n")
         sys.exit(134)

@@ -250,3 +250,13 @@ def test_an_instruction_that_came_right_later(
         opened(renode, selecting)
     firmware.elf.write_bytes(bytes(2) + other)
     opened(renode, selecting).close()
+
+
+def test_without_a_network_a_platform_goes_without_names_of_registers(
+    renode: Path, firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("STANDIN", "no-network")
+    transport = opened(renode, firmware)
+    transport.write(b"still there")
+    assert transport.read(5.0) == b"still there"
+    transport.close()

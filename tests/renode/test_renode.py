@@ -11,6 +11,7 @@ import pytest
 from tests.e2e import wirekit
 from tests.support import require
 from tinydeploy import boards, process
+from tinydeploy.boards import RenodePlatform
 from tinydeploy.errors import RequestError
 from tinydeploy.firmware import Firmware
 from tinydeploy.renode import find, models, platform
@@ -22,7 +23,13 @@ from tinydeploy.wire import Client, DeviceFault, DeviceSilent
 pytestmark = [pytest.mark.emulator, pytest.mark.toolchain, pytest.mark.slow]
 
 BOARDS = ("nucleo_l4r5zi", "nucleo_f746zg", "bluepill_f103", "nucleo_f030r8", "netduinoplus2",
-          "mps2_an385", "mps2_an505", "nucleo_u575zi")  # fmt: skip
+          "mps2_an385", "mps2_an505", "nucleo_u575zi", "frdm_k64f", "apollo4p_evb")  # fmt: skip
+# On platforms that Renode ships.
+PLATFORMS = {
+    "stm32f4discovery": RenodePlatform("@platforms/boards/stm32f4_discovery-kit.repl", "usart2"),
+    "nucleo_f746zg": RenodePlatform("@platforms/cpus/stm32f746.repl", "usart3"),
+    "apollo4p_evb": RenodePlatform("@platforms/cpus/ambiq-apollo4.repl", "uart0"),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,6 +68,15 @@ def test_a_board_answers_right(board: str, folder: Path):
     # An interrupt of SysTick more or less.
     assert one.count == pytest.approx(expected, abs=50)
     assert other.count == pytest.approx(expected, abs=50)
+
+
+@pytest.mark.parametrize("board", PLATFORMS)
+def test_a_platform_of_renodes_own(board: str, folder: Path):
+    firmware = wirekit.build(board, folder / f"{board}-own")
+    firmware = replace(firmware, board=replace(firmware.board, renode=PLATFORMS[board]))
+    sample = wirekit.inputs()
+    with RUNNERS["renode"].open(firmware) as transport:
+        assert Client(transport, firmware).infer(sample).outputs == wirekit.expected(*sample)
 
 
 def test_layers_faults_and_hangs(m4: Firmware):
