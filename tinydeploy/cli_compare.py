@@ -27,7 +27,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--arena", type=click.IntRange(1), metavar="BYTES",
               help="For engine tflm; measured if not given.")  # fmt: skip
 @click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu, zig or host.")
-@click.option("--opt", metavar="GOAL", help="speed (default) or size.")
+@click.option("--opt", metavar="GOAL", help="speed (default), size or ram.")
 @click.option("--cache", type=_FILE, metavar="DIR", help="Share object files between builds.")
 @click.option("--boards", "folders", type=_FILE, multiple=True, metavar="DIR",
               help="A folder of your boards.")  # fmt: skip

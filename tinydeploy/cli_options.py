@@ -47,7 +47,7 @@ BUILD_OPTIONS = options(
         help="For engine tflm; measured if not given.",
     ),
     click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu, zig or host."),
-    click.option("--opt", metavar="GOAL", help="speed (default) or size."),
+    click.option("--opt", metavar="GOAL", help="speed (default), size or ram."),
     click.option("--cache", type=FILE, metavar="DIR", help="Share object files between builds."),
     click.option("--sanitize", is_flag=True, help="With sanitizers; for --board host."),
     click.option("--junit", type=FILE, metavar="FILE", help="Also write the report as JUnit XML."),
@@ -123,8 +123,8 @@ def build_request(
     if app and firmware != FIRMWARES[0]:
         raise InputError(f"--app has no place for --firmware {firmware}", "leave one out")
     optimize = opt or found.opt or "speed"
-    if optimize not in ("speed", "size"):
-        raise InputError(f"--opt is {optimize!r}", "--opt speed | --opt size")
+    if optimize not in ("speed", "size", "ram"):
+        raise InputError(f"--opt is {optimize!r}", "--opt speed | --opt size | --opt ram")
     return BuildRequest(
         model=model,
         board=name,
