@@ -33,7 +33,8 @@ class BuildRequest:
         model: The `.tflite` file.
         board: A board's name; "host" is this machine.
         firmware: What answers at the console, a key of FIRMWARES.
-        engine, toolchain, optimize: Keys of ENGINES, of TOOLCHAINS (or "auto"), "speed" or "size".
+        engine, toolchain, optimize: Keys of ENGINES, of TOOLCHAINS (or "auto"), "speed",
+            "size" or "ram".
         out: The folder that everything is written to; None is `default_out()`.
         board_folders: Folders of the user's own boards.
         cache: A SCons CacheDir of object files, shared by any number of out folders.
@@ -89,7 +90,7 @@ OPTIONS = {
     "firmware": "verify, which tinydeploy talks to, or mlperf, which MLPerf Tiny's runner does",
     "engine": "aot or tflm",
     "toolchain": "auto, arm-gnu, zig or host",
-    "opt": "speed or size",
+    "opt": "speed, size or ram",
     "out": "the folder to write to; build/<model>-<board> if not given",
     "boards": f"folders with boards of yours, separated by {os.pathsep!r}",
     "cache": "a folder that keeps what was compiled, for other builds too",
@@ -152,7 +153,7 @@ def request_from(options: Mapping[str, str]) -> BuildRequest:
         firmware=_one_of(given, "firmware", FIRMWARES),
         engine=given.get("engine", BuildRequest.engine),
         toolchain=given.get("toolchain", BuildRequest.toolchain),
-        optimize=_one_of(given, "opt", ("speed", "size")),
+        optimize=_one_of(given, "opt", ("speed", "size", "ram")),
         out=Path(given["out"]) if "out" in given else None,
         board_folders=tuple(Path(p) for p in given.get("boards", "").split(os.pathsep) if p),
         cache=Path(given["cache"]) if "cache" in given else None,

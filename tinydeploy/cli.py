@@ -6,32 +6,43 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from . import __version__, settings
-from .build import FIRMWARES
+from . import __version__
+from .cli_boards import boards
 from .cli_check import check
 from .cli_compare import compare
 from .cli_compress import compress
 from .cli_emit import emit
 from .cli_evaluate import evaluate
+from .cli_flash import flash
+from .cli_options import (
+    BOARDS,
+    BUILD_OPTIONS,
+    FILE,
+    FIRMWARE,
+    JSON,
+    board_folders,
+    build_request,
+    runner_for,
+)
+from .cli_output import (
+    print_json,
+    progress,
+    publisher,
+    show_build,
+    show_next,
+    show_profile,
+    show_proof,
+)
 from .cli_project import new
 from .cli_quantize import quantize
 from .cli_search import search, sensitivity
-from .errors import InputError, TinydeployError
-
-if TYPE_CHECKING:
-    from .build import BuildRequest
-    from .pipeline import Built, Publish
-    from .report.report import Report
-    from .runners import Runner
-
-_FILE = click.Path(path_type=Path)
+from .errors import TinydeployError
 
 
 class _Commands(click.Group):
@@ -82,69 +93,31 @@ def _complain(message: str, hint: str, code: int) -> int:
     return code
 
 
-def _options(*options: Callable[..., Any]) -> Callable[..., Any]:
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_boards = click.option(
-    "--boards", "folders", type=_FILE, multiple=True, metavar="DIR", help="A folder of your boards."
-)
-_build_options = _options(
-    click.argument("model", type=_FILE),
-    click.option("--board", metavar="NAME", help="See `tinydeploy boards`."),
-    click.option("--out", type=_FILE, metavar="DIR", help="Default: build/MODEL-BOARD."),
-    click.option("--engine", metavar="NAME", help="aot (default) or tflm."),
-    click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro, for engine tflm."),
-    click.option(
-        "--arena",
-        type=click.IntRange(1),
-        metavar="BYTES",
-        help="For engine tflm; measured if not given.",
-    ),
-    click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu, zig or host."),
-    click.option("--opt", metavar="GOAL", help="speed (default) or size."),
-    click.option("--cache", type=_FILE, metavar="DIR", help="Share object files between builds."),
-    click.option("--sanitize", is_flag=True, help="With sanitizers; for --board host."),
-    click.option("--junit", type=_FILE, metavar="FILE", help="Also write the report as JUnit XML."),
-    click.option("--html", type=_FILE, metavar="FILE", help="Also write the report as a page."),
-    _boards,
-    _json,
-)
-
-_firmware = _options(
-    click.option("--firmware", type=click.Choice(FIRMWARES), default=FIRMWARES[0],
-                 help="Who talks to it: tinydeploy (default), or MLPerf Tiny's runner."),
-    click.option("--app", type=_FILE, metavar="DIR", help="Your program's sources, in place of "
-                 "the firmware that answers verify."),
-)  # fmt: skip
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tinydeploy")
 def main() -> None:
     """From an int8 network to Cortex-M firmware that is proven bit for bit."""
 
 
-main.add_command(check)
-main.add_command(compare)
-main.add_command(compress)
-main.add_command(emit)
-main.add_command(evaluate)
-main.add_command(new)
-main.add_command(quantize)
-main.add_command(search)
-main.add_command(sensitivity)
+for _command in (
+    boards,
+    check,
+    compare,
+    compress,
+    emit,
+    evaluate,
+    flash,
+    new,
+    quantize,
+    search,
+    sensitivity,
+):
+    main.add_command(_command)
 
 
 @main.command()
-@_build_options
-@_firmware
+@BUILD_OPTIONS
+@FIRMWARE
 def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
     """Compile MODEL into a firmware for a board.
 
@@ -152,20 +125,20 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
     """
     from . import pipeline
 
-    request = _request(**options)
-    publish = _publish(request, junit, html, as_json)
-    with _progress(as_json) as status:
+    request = build_request(**options)
+    publish = publisher(request, junit, html, as_json)
+    with progress(as_json) as status:
         built = pipeline.build(request, publish, status.line)
     publish(built.report)
     if not as_json:
-        _show_build(built)
+        show_build(built)
         elf = os.path.relpath(built.firmware.elf)
         what = f"verify {request.model}" if request.answers_verify else f"flash {elf}"
-        _next(request, f"tinydeploy {what} --board {request.board}")
+        show_next(request, f"tinydeploy {what} --board {request.board}")
 
 
 @main.command()
-@_build_options
+@BUILD_OPTIONS
 @click.option(
     "--on",
     "runner",
@@ -180,7 +153,7 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
 @click.option("--layers", is_flag=True, help="Compare and time layer by layer.")
 @click.option("--oracle", default="auto", metavar="NAME",
               help="tflite-micro, reference, or auto (default).")  # fmt: skip
-@click.option("--save-outputs", type=_FILE, metavar="FILE.npz", help="Save the device's answers.")
+@click.option("--save-outputs", type=FILE, metavar="FILE.npz", help="Save the device's answers.")
 def verify(
     as_json: bool,
     junit: Path | None,
@@ -201,10 +174,10 @@ def verify(
 
     if runner == "host":  # the model on this machine, whatever board it is meant for
         options["board"] = "host"
-    chosen = _runner(runner, port, renode)
-    request = _request(**options)
-    publish = _publish(request, junit, html, as_json)
-    with _progress(as_json) as status:
+    chosen = runner_for(runner, port, renode)
+    request = build_request(**options)
+    publish = publisher(request, junit, html, as_json)
+    with progress(as_json) as status:
         prepared = pipeline.prepare(request)
         samples = read_inputs(inputs, prepared.graph)
         pipeline.find_runner(chosen, prepared.board)
@@ -223,73 +196,15 @@ def verify(
     if save_outputs:
         write_outputs(save_outputs, built.prepared.graph, outputs)
     if not as_json:
-        _show_build(built)
-        _show_proof(report, layers=layers)
+        show_build(built)
+        show_proof(report, layers=layers)
     if report.outcome != "verified":
         again = "" if layers else shlex.join(["tinydeploy", *sys.argv[1:], "--layers"])
         raise pipeline.differs(report, again)
 
 
 @main.command()
-@_build_options
-@_firmware
-@click.option("--tool", metavar="NAME", help="Default: the first of the board's.")
-@click.option("--probe", default="", metavar="ID",
-              help="Which of several: a probe's serial number, a port, a drive.")  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Print the commands; write only their files.")
-@click.option("--and-verify", is_flag=True, help="Then verify on the board: needs a model.")
-@click.option("--port", metavar="PORT", help="For --and-verify; as of verify.")
-def flash(
-    model: Path,
-    as_json: bool,
-    junit: Path | None,
-    html: Path | None,
-    tool: str | None,
-    probe: str,
-    dry_run: bool,
-    and_verify: bool,
-    port: str | None,
-    **options: Any,
-) -> None:
-    """Write a firmware into a board's flash: MODEL, or an ELF that is built already."""
-    from . import boards, flashing, pipeline
-
-    request = _request(model, **options)
-    board = boards.load(request.board, request.board_folders)
-    is_elf = flashing.is_elf(model)
-    if and_verify and (is_elf or dry_run or not request.answers_verify):
-        what = "an ELF" if is_elf else "--dry-run" if dry_run else "firmware of another kind"
-        raise InputError(f"--and-verify cannot be with {what}", "it is for a model, a .tflite file")
-    if and_verify and port is None and board.usb is None:
-        raise InputError(f"{board.name} has no USB port of its own", "name one: --port PORT")
-    publish = _publish(request, junit, html, as_json and and_verify)
-    with _progress(as_json) as status:
-        built = None if is_elf else pipeline.build(request, publish, status.line)
-        elf = built.firmware.elf if built else model
-        job = flashing.prepare(elf, board, tool, probe)
-        if dry_run:
-            click.echo(job.to_json() if as_json else job.script)
-            return
-        flashing.write(job, status.line)
-    if not as_json:
-        click.echo(job.told)
-    if built and and_verify:
-        runner = _runner("serial", port, None) or "serial"
-        with _progress(as_json) as status:
-            report = pipeline.prove_flashed(built, runner, publish, status.count)
-        publish(report)
-        if not as_json:
-            _show_proof(report, layers=False)
-        if report.outcome != "verified":
-            raise pipeline.differs(report)
-    elif as_json:
-        click.echo(job.to_json())
-    elif built and request.answers_verify:
-        click.echo(f"next: tinydeploy verify {model} --board {board.name} --on serial")
-
-
-@main.command()
-@_build_options
+@BUILD_OPTIONS
 def profile(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
     """Show where an inference of MODEL spends its time, layer by layer.
 
@@ -297,35 +212,35 @@ def profile(as_json: bool, junit: Path | None, html: Path | None, **options: Any
     """
     from . import pipeline, profiling
 
-    request = _request(**options)
-    publish = _publish(request, junit, html, as_json)
-    with _progress(as_json) as status:
+    request = build_request(**options)
+    publish = publisher(request, junit, html, as_json)
+    with progress(as_json) as status:
         prepared = pipeline.prepare(request)
         profiling.check(prepared.board)
         built = pipeline.build(request, publish, status.line, prepared)
         report = profiling.profile(built, publish=publish, progress=status.count)
     publish(report)
     if not as_json:
-        _show_build(built)
-        _show_profile(report)
-        _next(request, f"tinydeploy verify {request.model} --board {request.board}")
+        show_build(built)
+        show_profile(report)
+        show_next(request, f"tinydeploy verify {request.model} --board {request.board}")
     if report.outcome != "verified":
         raise pipeline.differs(report)
 
 
 @main.command()
-@click.argument("model", type=_FILE)
+@click.argument("model", type=FILE)
 @click.option("--core", default="cortex-m4", show_default=True, help="Plan for this core.")
-@_boards
-@_json
+@BOARDS
+@JSON
 def inspect(model: Path, core: str, folders: tuple[Path, ...], as_json: bool) -> None:
     """Show a model's operators, tensors, MACs, weights, RAM plan, and the boards that it fits."""
     from . import cores, inspection
 
     plan = inspection.plan(model, cores.CORES.get(core) or cores.find(core))
-    rows = inspection.fitting_rows(model, _folders(folders))
+    rows = inspection.fitting_rows(model, board_folders(folders))
     if as_json:
-        _print_json(inspection.to_dict(plan, rows))
+        print_json(inspection.to_dict(plan, rows))
         return
     from .report.inspection import print_boards, print_model
     from .report.terminal import console
@@ -334,80 +249,15 @@ def inspect(model: Path, core: str, folders: tuple[Path, ...], as_json: bool) ->
     print_boards(rows, console())
 
 
-@main.group(invoke_without_command=True)
-@click.option("--fits", type=_FILE, metavar="MODEL", help="Show how much MODEL takes of each.")
-@_boards
-@_json
-@click.pass_context
-def boards(
-    context: click.Context, fits: Path | None, folders: tuple[Path, ...], as_json: bool
-) -> None:
-    """List the boards."""
-    context.obj = _folders(folders)
-    if context.invoked_subcommand:
-        return
-    from . import inspection
-
-    rows = inspection.fitting_rows(fits, context.obj) if fits else inspection.rows(context.obj)
-    if as_json:
-        _print_json([inspection.row_dict(row) for row in rows])
-        return
-    from .report.inspection import print_boards
-    from .report.terminal import console
-
-    print_boards(rows, console())
-
-
-@boards.command("show")
-@click.argument("name")
-@_json
-@click.pass_obj
-def boards_show(folders: tuple[Path, ...], name: str, as_json: bool) -> None:
-    """Show all that is known of the board NAME."""
-    from . import inspection
-
-    facts = inspection.board_dict(name, folders)
-    if as_json:
-        _print_json(facts)
-        return
-    from .report.inspection import print_facts
-    from .report.terminal import console
-
-    print_facts(facts, console())
-
-
-@boards.command("new")
-@click.argument("name")
-@click.option(
-    "--mcu", required=True, metavar="NAME", help="A microcontroller: boards/mcu/NAME.toml."
-)
-@click.option(
-    "--in",
-    "target",
-    type=_FILE,
-    metavar="DIR",
-    help="Your folder of boards. Default: the first that --boards or tinydeploy.toml names.",
-)
-@click.pass_obj
-def boards_new(folders: tuple[Path, ...], name: str, mcu: str, target: Path | None) -> None:
-    """Begin a board NAME of your own: a board.toml that runs in the emulator at once."""
-    from . import scaffold
-
-    folder = target or (folders[0] if folders else Path("boards"))
-    path = scaffold.new_board(name, mcu, folder, folders)
-    click.echo(f"wrote {os.path.relpath(path)}")
-    click.echo(f"next: tinydeploy verify MODEL --board {name} --boards {os.path.relpath(folder)}")
-
-
 @main.command()
-@_json
+@JSON
 def doctor(as_json: bool) -> None:
     """Say what is installed, what is missing, and what to type."""
     from . import doctor as examination
 
     findings = examination.examine()
     if as_json:
-        _print_json([finding.to_dict() for finding in findings])
+        print_json([finding.to_dict() for finding in findings])
     else:
         from .report.inspection import print_findings
         from .report.terminal import console
@@ -421,157 +271,22 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.option("--board", default="nucleo_l4r5zi", show_default=True)
-@click.option("--out", type=_FILE, metavar="DIR", help="Default: build/digits_int8-BOARD.")
+@click.option("--out", type=FILE, metavar="DIR", help="Default: build/digits_int8-BOARD.")
 @click.option("--train", is_flag=True, help="Train the network first; needs TensorFlow.")
-@_json
+@JSON
 def demo(board: str, out: Path | None, train: bool, as_json: bool) -> None:
     """Quantise, build, run and prove a small model that reads handwritten digits."""
     from . import demo as shipped
     from . import pipeline
 
-    with _progress(as_json) as status:
+    with progress(as_json) as status:
         start = shipped.start(board, out, train, status.line)
-        publish = _publish(start.request, None, None, as_json)
+        publish = publisher(start.request, None, None, as_json)
         built, report = shipped.run(start, publish, status.line, status.count)
     if not as_json:
         click.echo(f"{start.told}\n")
-        _show_build(built)
-        _show_proof(report, layers=True)
-        _next(start.request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
+        show_build(built)
+        show_proof(report, layers=True)
+        show_next(start.request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
     if report.outcome != "verified":
         raise pipeline.differs(report)
-
-
-def _runner(name: str | None, port: str | None, renode: str | None) -> str | Runner | None:
-    """The runner that --on, --port and --renode ask for; each of the last two names its own."""
-
-    def tell(line: str) -> None:
-        click.echo(line, err=True)
-
-    for option, value, own in (("--port", port, "serial"), ("--renode", renode, "renode")):
-        if value is not None and name not in (None, own):
-            raise InputError(f"{option} is for --on {own}, and --on is {name}", f"--on {own}")
-        name = own if value is not None else name
-    if name == "serial":
-        from .runners.serial import AUTO, SerialRunner
-
-        return SerialRunner(port or AUTO, tell)
-    if name == "renode":
-        from .runners.renode import RenodeRunner
-
-        return RenodeRunner(renode, tell=tell)
-    return name
-
-
-def _folders(given: tuple[Path, ...]) -> tuple[Path, ...]:
-    folders = (*given, *settings.find().boards)
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"the boards folder {folder} does not exist")
-    return folders
-
-
-def _request(
-    model: Path,
-    board: str | None,
-    out: Path | None,
-    engine: str | None,
-    toolchain: str | None,
-    opt: str | None,
-    cache: Path | None,
-    sanitize: bool,
-    folders: tuple[Path, ...],
-    tflm_root: Path | None = None,
-    arena: int | None = None,
-    app: Path | None = None,
-    firmware: str = FIRMWARES[0],
-) -> BuildRequest:
-    """What to build: options first, then tinydeploy.toml, then defaults."""
-    from .build import BuildRequest
-
-    found = settings.find()
-    name = board or found.board
-    if name is None:
-        raise InputError("no board was named", f"tinydeploy build {model} --board nucleo_l4r5zi")
-    if app and firmware != FIRMWARES[0]:
-        raise InputError(f"--app has no place for --firmware {firmware}", "leave one out")
-    optimize = opt or found.opt or "speed"
-    if optimize not in ("speed", "size"):
-        raise InputError(f"--opt is {optimize!r}", "--opt speed | --opt size")
-    return BuildRequest(
-        model=model,
-        board=name,
-        firmware=firmware,
-        engine=engine or found.engine or "aot",
-        toolchain=toolchain or found.toolchain or "auto",
-        optimize=optimize,
-        out=out,
-        board_folders=_folders(folders),
-        cache=cache or found.cache,
-        sanitize=sanitize,
-        tflm_root=tflm_root,
-        arena_bytes=arena,
-        app=app,
-    )
-
-
-def _publish(
-    request: BuildRequest, junit: Path | None, html: Path | None, as_json: bool
-) -> Publish:
-    """Writes a report to all the places that were asked for."""
-    from .report import junit as xml
-    from .report import report as r
-    from .steps import REPORT
-
-    def publish(report: Report) -> None:
-        r.write(report, request.folder / REPORT)
-        if junit:
-            xml.write(report, junit)
-        if html:
-            from .report.html import write as write_page
-
-            write_page(report, html)
-        if as_json:
-            click.echo(r.to_json(report), nl=False)
-
-    return publish
-
-
-def _progress(as_json: bool) -> Any:
-    from .report.progress import Progress
-
-    return Progress(silent=as_json)
-
-
-def _show_build(built: Built) -> None:
-    from .report.table import print_build
-    from .report.terminal import console
-
-    print_build(built.report, console())
-
-
-def _show_proof(report: Report, *, layers: bool) -> None:
-    from .report.table import print_layers, print_verify
-    from .report.terminal import console
-
-    if layers:
-        print_layers(report, console())
-    print_verify(report, console())
-
-
-def _show_profile(report: Report) -> None:
-    from .report.cost_table import print_profile
-    from .report.terminal import console
-
-    print_profile(report, console())
-
-
-def _next(request: BuildRequest, command: str) -> None:
-    shown = os.path.relpath(request.folder)
-    click.echo(f"\nwrote {shown}/firmware.elf, {shown}/report.json\nnext: {command}")
-
-
-def _print_json(content: Any) -> None:
-    import json
-
-    click.echo(json.dumps(content, indent=2, allow_nan=False))

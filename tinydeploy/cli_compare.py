@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from .cli_options import build_request
+
 _FILE = click.Path(path_type=Path)
 
 
@@ -25,7 +27,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--arena", type=click.IntRange(1), metavar="BYTES",
               help="For engine tflm; measured if not given.")  # fmt: skip
 @click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu, zig or host.")
-@click.option("--opt", metavar="GOAL", help="speed (default) or size.")
+@click.option("--opt", metavar="GOAL", help="speed (default), size or ram.")
 @click.option("--cache", type=_FILE, metavar="DIR", help="Share object files between builds.")
 @click.option("--boards", "folders", type=_FILE, multiple=True, metavar="DIR",
               help="A folder of your boards.")  # fmt: skip
@@ -40,7 +42,6 @@ def compare(
     **options: Any,
 ) -> None:
     """Build MODEL with several engines, run them on the same inputs, and show what each costs."""
-    from .cli import _request  # here, because cli imports this
     from .compare import compare as run
     from .compare import to_json
     from .errors import RequestError
@@ -48,7 +49,7 @@ def compare(
     from .report.progress import Progress
     from .report.terminal import console
 
-    request = _request(engine=None, sanitize=False, **options)
+    request = build_request(engine=None, sanitize=False, **options)
     names = [name.strip() for name in engines.split(",") if name.strip()]
     with Progress(silent=as_json) as status:
         found = run(

@@ -82,7 +82,7 @@ def too_big_hint(plan: Plan, model: Path, folders: Sequence[Path]) -> str:
 
 def _weight_bytes(plan: Plan) -> list[int]:
     sizes = dict.fromkeys(range(len(plan.calls)), 0)
-    position = {id(call): i for i, call in enumerate(plan.calls)}
+    position = {id(part): i for i, call in enumerate(plan.calls) for part in call.kernel_calls}
     for call, constant in plan.constants.values():
         sizes[position[id(call)]] += constant.data.nbytes
     return list(sizes.values())

@@ -125,7 +125,7 @@ def to_dict(plan: Plan, boards: Sequence[BoardRow]) -> dict[str, Any]:
                 "output": _tensor(graph.tensors[output]),
                 "kernel": call.kernel.name if call else None,
                 "macs": call.macs if call else 0,
-                "arena_offset": plan.placements[output].offset,
+                "arena_offset": at.offset if (at := plan.placements.get(output)) else None,
                 "scratch_bytes": scratch.bytes if scratch else 0,
             }
         )

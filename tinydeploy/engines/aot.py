@@ -24,7 +24,7 @@ class Aot:
     def emit(self, graph: Graph, target: Target, context: Context | None = None) -> Emission:
         del context
         plan = make_plan(transforms.apply(graph), target)
-        sources = sorted({call.kernel.source for call in plan.calls})
+        sources = sorted({call.kernel.source for call in plan.kernel_calls})
         files = {
             **_with_headers([*sources, *kernel_headers(plan)]),
             "model.c": model_source(plan),

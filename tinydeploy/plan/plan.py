@@ -21,10 +21,11 @@ class Isa(Enum):
 
 
 class Optimize(Enum):
-    """What to spend bytes on."""
+    """What to spend bytes and time on: RAM is SPEED with activations moved and split for RAM."""
 
     SPEED = "speed"
     SIZE = "size"
+    RAM = "ram"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class KernelCall:
         in_memory: The same call with more scratch, which makes it faster, from itself and the bytes
             that are free; None where there is nothing to gain.
         variadic: The inputs are passed as one `const void *const *`.
+        parts: What it consists of, in order; then it has no struct of its own.
     """
 
     layer: int
@@ -140,6 +142,34 @@ class KernelCall:
     trails: tuple[Trail, ...] = ()
     in_memory: Callable[[KernelCall, int], KernelCall] | None = None
     variadic: bool = False
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def kernel_calls(self) -> tuple[KernelCall, ...]:
+        """The calls of kernels that it consists of: mostly itself."""
+        return tuple(p.call for p in self.parts if p.call) if self.parts else (self,)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows of a layer, within a run of layers in strips: see strips.py.
+
+    Attributes:
+        call: The kernel, told of these rows alone; None where rows are moved down.
+        output, input: Which tensor of the run: 0 is its input, -1 its output; the others lie in its
+            scratch.
+        output_at, input_at: Bytes from that tensor's start, or from the scratch's.
+        output_bytes: What it writes.
+        scratch_at: Bytes from the start of the run's scratch to the kernel's own.
+    """
+
+    call: KernelCall | None
+    output: int
+    output_at: int
+    input: int
+    input_at: int
+    output_bytes: int
+    scratch_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,10 +215,15 @@ class Plan:
     lower_bound_bytes: int
 
     @cached_property
+    def kernel_calls(self) -> tuple[KernelCall, ...]:
+        """Of all calls."""
+        return tuple(part for call in self.calls for part in call.kernel_calls)
+
+    @cached_property
     def constants(self) -> Mapping[tuple[str, int, bytes], tuple[KernelCall, Constant]]:
         """Key -> (the first call that uses it, the constant): equal arrays are stored once."""
         found: dict[tuple[str, int, bytes], tuple[KernelCall, Constant]] = {}
-        for call in self.calls:
+        for call in self.kernel_calls:
             for value in call.fields.values():
                 if isinstance(value, Constant):
                     found.setdefault(value.key, (call, value))

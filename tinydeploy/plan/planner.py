@@ -6,14 +6,16 @@ import math
 from dataclasses import replace
 
 from ..graph import Graph
-from .memory import lower_bound
+from .memory import lower_bound, peak, place
 from .moves import Placed, place_moving
-from .plan import KernelCall, Placement, Plan, Target, Trail
+from .plan import KernelCall, Optimize, Placement, Plan, Target, Trail
 from .search import ALIGNMENT, Buffer, Problem, round_up
 from .select import lower
+from .strips import in_strips
 
 # Multiply-accumulates for each byte that may be moved: that is half a per cent of instructions.
 _MACS_A_BYTE = 64
+_MOST_RUNS = 3  # of layers in strips
 
 
 def make_plan(graph: Graph, target: Target) -> Plan:
@@ -24,9 +26,13 @@ def make_plan(graph: Graph, target: Target) -> Plan:
         target: Instruction sets and what to optimise for.
     """
     calls = lower(graph, target)
+    macs = sum(call.macs for call in calls)
+    budget = macs if target.optimize is Optimize.RAM else macs // _MACS_A_BYTE
+    if target.optimize is Optimize.RAM:
+        calls = _with_strips(graph, target, calls)
     owner = _share_memory(graph, calls)
     problem, tensors = _problem(graph, calls, owner)
-    placed = place_moving(problem, sum(call.macs for call in calls) // _MACS_A_BYTE)
+    placed = place_moving(problem, budget)
 
     def placement(position: int) -> Placement:
         b = problem.buffers[position]
@@ -53,6 +59,30 @@ def make_plan(graph: Graph, target: Target) -> Plan:
         arena_bytes=arena_bytes,
         lower_bound_bytes=lower_bound(problem),
     )
+
+
+def _with_strips(
+    graph: Graph, target: Target, calls: tuple[KernelCall, ...]
+) -> tuple[KernelCall, ...]:
+    """Splits the layers that the arena is largest for, as often as that makes it smaller."""
+
+    def bytes_of(calls: tuple[KernelCall, ...], enough: int) -> int:
+        problem = placement_problem(graph, calls)
+        bound = lower_bound(problem)
+        return enough if bound >= enough else peak(problem, place(problem))
+
+    for _ in range(_MOST_RUNS):
+        other = in_strips(graph, target, calls, _widest(graph, calls), bytes_of)
+        if other is calls:
+            break
+        calls = other
+    return calls
+
+
+def _widest(graph: Graph, calls: tuple[KernelCall, ...]) -> int:
+    """The position of the call that reads and writes most."""
+    sizes = [sum(graph.tensors[t].bytes for t in (*c.inputs, *c.outputs)) for c in calls]
+    return max(range(len(calls)), key=sizes.__getitem__, default=0)
 
 
 def placement_problem(graph: Graph, calls: tuple[KernelCall, ...]) -> Problem:
@@ -97,16 +127,16 @@ def _in_free_memory(
 ) -> tuple[KernelCall, ...]:
     """Calls that gain from it, with all that is free around their scratch; moves `scratch`."""
     grown = list(calls)
-    for position, place in scratch.items():
+    for position, at in scratch.items():
         call = calls[position]
         if call.in_memory is None:
             continue
         alive = [t for t in stays if t.first <= position <= t.last]
-        ends = [t.offset + t.bytes for t in alive if t.offset < place.offset]
+        ends = [t.offset + t.bytes for t in alive if t.offset < at.offset]
         first = round_up(max(ends, default=0), ALIGNMENT)
-        end = min((t.offset for t in alive if t.offset > place.offset), default=arena_bytes)
+        end = min((t.offset for t in alive if t.offset > at.offset), default=arena_bytes)
         grown[position] = call.in_memory(call, end - first)
-        scratch[position] = replace(place, offset=first, bytes=grown[position].scratch_bytes)
+        scratch[position] = replace(at, offset=first, bytes=grown[position].scratch_bytes)
     return tuple(grown)
 
 
@@ -117,9 +147,10 @@ def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]
     that nobody reads afterwards.
     """
     computed = {call.layer for call in calls}
+    within = {part.call.layer for call in calls for part in call.parts if part.call} - computed
     parent: dict[int, int] = {t: t for t in graph.inputs}
     for node in graph.nodes:
-        for output in node.outputs:
+        for output in node.outputs if node.index not in within else ():
             parent[output] = output if node.index in computed else node.inputs[0]
 
     def owner(tensor: int) -> int:

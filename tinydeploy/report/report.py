@@ -335,7 +335,7 @@ class Report:
     board: str
     core: str
     engine: str
-    optimize: Literal["speed", "size"] = "speed"
+    optimize: Literal["speed", "size", "ram"] = "speed"
     error: str | None = None
     toolchain: Tool | None = None
     runner: Tool | None = None

@@ -35,7 +35,7 @@ class ArmGnu:
         return (
             *core.gcc_flags,
             # With -flto kws gets 1 KB smaller and no faster, and loses the names of functions.
-            *(("-O2",) if optimize.value == "speed" else ("-Os", "-flto")),
+            *(("-O2",) if optimize.value != "size" else ("-Os", "-flto")),
             *base.COMMON_FLAGS,
             # The C library's headers may not be installed; memcpy is still the compiler's own.
             "-ffreestanding",

@@ -48,7 +48,7 @@ class Host:
         del core
         sanitize = _SANITIZERS if self.sanitize else ()
         plain = ("-fno-sanitize=undefined",) if self._is_zig else ()
-        level = "-O2" if optimize.value == "speed" else "-Os"
+        level = "-O2" if optimize.value != "size" else "-Os"
         return (level, *base.COMMON_FLAGS, *(sanitize or plain))
 
     def memory_function_flags(self) -> tuple[str, ...]:

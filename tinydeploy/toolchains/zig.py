@@ -40,7 +40,7 @@ class Zig:
     def compile_flags(self, core: Core, optimize: Optimize) -> tuple[str, ...]:
         return (
             *_target(core),
-            "-O2" if optimize.value == "speed" else "-Os",
+            "-O2" if optimize.value != "size" else "-Os",
             # The kernels' inner loops are unrolled by hand; clang would add half to the code.
             "-fno-unroll-loops",
             *base.COMMON_FLAGS,
