@@ -129,7 +129,7 @@ static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
 /* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
  * the pixels that want them are many. */
 static inline int32_t td_copies_weights(int32_t words, int32_t pixels) {
-  return words > 48 && pixels >= 16;
+  return words > 48 && pixels >= 12;
 }
 
 /* 4-byte aligned and apart. */
@@ -172,61 +172,68 @@ typedef struct {
   int32_t row;                /* twice the bytes from pixel to pixel, odd: channel b is left out */
   const td_pair_record *lone; /* of which only channel a is there, or NULL */
   const int8_t *weights_end;  /* of the first pair; moves on */
-  int32_t skipped;            /* -words modulo 8 */
+  int32_t skipped;            /* `td_skipped` */
   const uint32_t *spread_end; /* of all fours */
   const uint32_t *spread_start; /* as `spread` */
   int32_t next;                 /* bytes from behind a pair's last pixel to the next pair's first */
   const td_pair_record *end;    /* of all pairs */
 } td_pixels;
 
+/* Bytes of code that computes -words modulo 8 words: three short ones come first. */
+static inline int32_t td_skipped(int32_t words) {
+  const int32_t skipped = -words & 7;
+  return 52 * skipped - 4 * (skipped < 3 ? skipped : 3);
+}
+
 #ifdef TD_HAS_DSP
 
-/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. Loads that
- * follow one another take a cycle each but for the first. */
-#define TD_WORD                \
-  "ldr r12, [r1], #4\n\t"      \
-  "ldr r10, [r0], #4\n\t"      \
-  "ldr r11, [r0], #4\n\t"      \
-  "sxtb16 lr, r12\n\t"         \
-  "smlad r2, r10, r12, r2\n\t" \
-  "smlad r6, r10, lr, r6\n\t"  \
-  "smlad r3, r11, r12, r3\n\t" \
-  "smlad r7, r11, lr, r7\n\t"  \
-  "ldmia r0!, {r10, r11}\n\t"  \
-  "smlad r4, r10, r12, r4\n\t" \
-  "smlad r8, r10, lr, r8\n\t"  \
-  "smlad r5, r11, r12, r5\n\t" \
-  "smlad r9, r11, lr, r9\n\t"
-/* All words of a pair of channels: eight at a time from label 2 on, but the first time some
- * are skipped; of `skipped` an address is made. */
+/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. */
+#define TD_SUMS(first, first_a, second, second_a) \
+  "smlad " first ", r10, r12, " first             \
+  "\n\t"                                          \
+  "smlad " first_a ", r10, lr, " first_a          \
+  "\n\t"                                          \
+  "smlad " second ", r11, r12, " second           \
+  "\n\t"                                          \
+  "smlad " second_a ", r11, lr, " second_a "\n\t"
+/* In 12 instructions. */
+#define TD_SHORT_WORD                                                                              \
+  "ldr r12, [r1], #4\n\t"                                                                          \
+  "sxtb16 lr, r12\n\t"                                                                             \
+  "ldmia r0!, {r10, r11}\n\t" TD_SUMS("r2", "r6", "r3", "r7") "ldmia r0!, {r10, r11}\n\t" TD_SUMS( \
+      "r4", "r8", "r5", "r9")
+/* In 13, but a cycle less: single loads that follow one another take one each. */
+#define TD_WORD                                                                             \
+  "ldr r12, [r1], #4\n\t"                                                                   \
+  "ldr r10, [r0], #4\n\t"                                                                   \
+  "ldr r11, [r0], #4\n\t"                                                                   \
+  "sxtb16 lr, r12\n\t" TD_SUMS("r2", "r6", "r3", "r7") "ldmia r0!, {r10, r11}\n\t" TD_SUMS( \
+      "r4", "r8", "r5", "r9")
+/* All words of a pair of channels: eight at a time from label 2 on, but the first time some are
+ * skipped; of `skipped` an address is made. */
 #ifdef __OPTIMIZE_SIZE__
 #define TD_ENTRY
-#define TD_WORDS "2:\n\t" TD_WORD
+#define TD_WORDS "2:\n\t" TD_SHORT_WORD
 #else
-#define TD_ENTRY            \
-  "movs r12, #52\n\t"       \
-  "adr.w lr, 2f\n\t"        \
-  "mla r9, r9, r12, lr\n\t" \
+#define TD_ENTRY       \
+  "adr.w lr, 2f\n\t"   \
+  "add r9, r9, lr\n\t" \
   "orr r9, r9, #1\n\t"
 #define TD_WORDS        \
   "ldr pc, [sp, #28]\n" \
-  "2:\n\t" TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
+  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \
   "\n\t"                       \
   "asr " both ", " both ", #8\n\t"
 #define TD_JOIN(a, b) "bfi " a ", " b ", #8, #8\n\t"
-#define TD_STORE(store)          \
-  store                          \
-      " r6, [r2]\n\t"            \
-      "add r2, r2, r3\n\t" store \
-      " r7, [r2]\n\t"            \
-      "add r2, r2, r3\n\t" store \
-      " r8, [r2]\n\t"            \
-      "add r2, r2, r3\n\t" store \
-      " r9, [r2]\n\t"            \
-      "add r2, r2, r3\n\t"
+#define TD_STORE(store)                                          \
+  store " r6, [r2]\n\t" store                                    \
+        " r7, [r2, r3]\n\t"                                      \
+        "add r2, r2, r3, lsl #1\n\t" store " r8, [r2]\n\t" store \
+        " r9, [r2, r3]\n\t"                                      \
+        "add r2, r2, r3, lsl #1\n\t"
 
 #define TD_FINISH_4(FINISH, first, second, third, fourth)                                   \
   "ldmia lr!, {r10, r11, r12}\n\t" FINISH(first, first, "r10", "r11", "r12")                \
@@ -237,7 +244,7 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
  * r9 those of a, r0 walks over `spread`, r1 over the weights; a copy of `pixels` is on the stack,
- * its records moved to where `of_a` is. */
+ * its record moved to where `of_a` is; at label 1 lr is behind the record. */
 #define TD_RUN(name, FINISH)                             \
   static inline void name(const td_pixels *pixels) {     \
     register const td_pixels *r0 __asm__("r0") = pixels; \
@@ -247,12 +254,15 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
       "adds r4, r4, #8\n\t" \
       TD_ENTRY \
       "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
+      "mov r10, r2\n\t" \
+      "add lr, r4, #24\n\t" \
       "ldmia r0, {r2, r3, r4, r5}\n\t" \
       "add r0, sp, #32\n\t" \
-      "stmia r0, {r2, r3, r4, r5}\n" \
+      "stmia r0, {r2, r3, r4, r5}\n\t" \
+      "mov r0, r10\n" \
       "1:\n\t" \
-      "ldmia sp, {r0, r1, lr}\n\t" \
-      "ldrd r2, r6, [lr, #-8]\n\t" \
+      "ldr r1, [sp, #4]\n\t" \
+      "ldrd r2, r6, [lr, #-32]\n\t" \
       "mov r3, r2\n\t" \
       "mov r4, r2\n\t" \
       "mov r5, r2\n\t" \
@@ -273,30 +283,29 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
       "bcs 4f\n\t" \
       TD_STORE("strh") \
       "3:\n\t" \
-      "str r0, [sp]\n\t" \
       "str r2, [sp, #12]\n\t" \
-      "ldrd r3, r4, [sp, #32]\n\t" \
+      "ldr r3, [sp, #32]\n\t" \
       "cmp r0, r3\n\t" \
       "bne 1b\n\t" \
       "ldrd r5, r6, [sp, #40]\n\t" \
-      "add lr, lr, #8\n\t" \
       "cmp lr, r6\n\t" \
-      "bhi 5f\n\t" \
+      "beq 5f\n\t" \
       "ldrd r6, r7, [sp, #16]\n\t" \
       "add r5, r5, r2\n\t" \
-      "sub r3, lr, #8\n\t" \
-      "cmp r3, r7\n\t" \
+      "cmp lr, r7\n\t" \
       "it eq\n\t" \
       "orreq r6, r6, #1\n\t" \
       "ldr r2, [sp, #4]\n\t" \
       "rsb r2, r2, r1, lsl #1\n\t" \
       "str r2, [sp, #24]\n\t" \
-      "mov r2, r4\n\t" \
       "mov r3, r1\n\t" \
-      "mov r4, lr\n\t" \
-      "stmia sp, {r2, r3, r4, r5, r6}\n\t" \
+      "add r4, lr, #8\n\t" \
+      "ldr r0, [sp, #36]\n\t" \
+      "add r2, sp, #4\n\t" \
+      "stmia r2, {r3, r4, r5, r6}\n\t" \
+      "adds lr, lr, #32\n\t" \
       "b 1b\n" \
-      "4:\n\t" \
+            "4:\n\t" \
       TD_STORE("strb") \
       "b 3b\n" \
       "5:\n\t" \
@@ -351,31 +360,55 @@ static inline void td_run_pixels(const td_pixels *p) {
 
 #endif
 
-/* One pixel, its runs from any address, through pairs of channels. */
+/* Sums of a pair of channels. */
+typedef struct {
+  int32_t both, a;
+} td_sums;
+
+static inline td_sums td_add_word(td_sums sums, uint32_t pixel, uint32_t weights) {
+  sums.both = td_dot2(pixel, weights, sums.both);
+  sums.a = td_dot2(pixel, td_even_bytes(weights), sums.a);
+  return sums;
+}
+
+static inline int8_t *td_finish_pair(const td_pair_record *record, td_sums sums, int8_t *out,
+                                     const int8_t *end) {
+  if (out < end) *out++ = td_finish_of(record->of_a, sums.a);
+  if (out < end) *out++ = td_finish_of(record->of_b, td_upper(sums.both, sums.a));
+  return out;
+}
+
+/* One pixel, its runs from any address, through pairs of channels, two at a time. */
 static inline void td_run_pixel(const int8_t *pixel, const td_runs *runs,
                                 const td_pair_record *record, const int8_t *weights, int8_t *out,
                                 int32_t channels) {
   const int32_t whole = runs->quads - runs->half, skipped = runs->step - 4 * whole;
-  for (int8_t *const end = out + channels; out < end; ++record) {
-    int32_t both = record->both, a = record->a;
-    const int8_t *from = pixel;
+  const int32_t pair_bytes = 4 * runs->runs * (runs->quads + whole);
+  for (const int8_t *const end = out + channels; out < end; weights += pair_bytes) {
+    const td_pair_record *next = end - out > 2 ? record + 1 : record;
+    const int8_t *first = weights, *from = pixel;
+    if (next != record) weights += pair_bytes;
+    const int8_t *second = weights;
+    td_sums s = {record->both, record->a}, t = {next->both, next->a};
     for (int32_t run = 0; run < runs->runs; ++run, from += skipped) {
-      for (const int8_t *end_of_run = from + 4 * whole; from != end_of_run;
-           from += 4, weights += 8) {
+      for (const int8_t *stop = from + 4 * whole; from != stop; first += 8, second += 8) {
         const uint32_t x = td_load4(from);
-        const uint32_t even = td_load4(weights), odd = td_load4(weights + 4);
-        both = td_dot2(td_odd_bytes(x), odd, td_dot2(td_even_bytes(x), even, both));
-        a = td_dot2(td_even_bytes(x), td_even_bytes(even), a);
-        a = td_dot2(td_odd_bytes(x), td_even_bytes(odd), a);
+        from += 4;
+        s = td_add_word(s, td_even_bytes(x), td_load4(first));
+        t = td_add_word(t, td_even_bytes(x), td_load4(second));
+        s = td_add_word(s, td_odd_bytes(x), td_load4(first + 4));
+        t = td_add_word(t, td_odd_bytes(x), td_load4(second + 4));
       }
       if (!runs->half) continue;
-      const uint32_t x = td_even_bytes(td_load4(from)), even = td_load4(weights);
-      both = td_dot2(x, even, both);
-      a = td_dot2(x, td_even_bytes(even), a);
-      weights += 4;
+      const uint32_t x = td_even_bytes(td_load4(from));
+      s = td_add_word(s, x, td_load4(first));
+      t = td_add_word(t, x, td_load4(second));
+      first += 4;
+      second += 4;
     }
-    *out++ = td_finish_of(record->of_a, a);
-    if (out != end) *out++ = td_finish_of(record->of_b, td_upper(both, a));
+    out = td_finish_pair(record, s, out, end);
+    out = td_finish_pair(next, t, out, end);
+    record = next + 1;
   }
 }
 

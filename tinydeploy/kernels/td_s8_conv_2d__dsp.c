@@ -38,7 +38,7 @@ static td_pixels spread_to(const td_slice *s, int32_t pixels, int8_t *out, int32
                          2 * row | (s->channels == 1),
                          odd ? s->records + pairs : NULL,
                          s->weights + 4 * s->words,
-                         -s->words & 7,
+                         td_skipped(s->words),
                          spread_end,
                          s->spread,
                          2 - pixels * row,

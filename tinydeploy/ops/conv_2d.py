@@ -165,16 +165,21 @@ def _strips(params: Params) -> helium.Strips:
     return helium.Strips(params.h, params.w, params.in_c // params.groups, params.groups)
 
 
-# Bytes of pixels that are spread at once where memory is short: a pair of channels reads its weights
-# once for all of them.
-_SPREAD_BYTES = 1024
+# Pixels that are spread at once where memory is short, if they take no more than this part of input
+# and output: a pair of channels reads its weights once for all of them.
+_SPREAD_PIXELS = 32
+_SPREAD_PART = 8
 
 
 def _strip(params: Params, kernel: Kernel) -> int:
     """Pixels that a kernel prepares at once."""
     if kernel.isa is Isa.MVE:
         return _strips(params).pixels
-    return _fours(params, kernel, _SPREAD_BYTES) if kernel.isa is Isa.DSP else 0
+    if kernel.isa is not Isa.DSP:
+        return 0
+    p = params
+    memory = p.h.size * p.w.size * p.in_c + p.h.out * p.w.out * p.out_c
+    return min(_fours(params, kernel, memory // _SPREAD_PART), _SPREAD_PIXELS)
 
 
 def _leaves_words_out(params: Params, kernel: Kernel) -> bool:
@@ -207,13 +212,13 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
 def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
     """Of spread pixels, one patch, and from `td_copies_weights` of td_dot.h on a pair's weights."""
     words = _words(params, kernel)
-    copied = 4 * words if words > 48 and strip >= 16 else 0
+    copied = 4 * words if words > 48 and strip >= 12 else 0
     return 4 * words * strip + ceil_to(params.h.kernel * _row_bytes(params, kernel), 4) + copied
 
 
 def _in_memory(params: Params, call: KernelCall, free_bytes: int) -> KernelCall:
     """A DSP kernel's call with all the pixels at once that free memory has room for."""
-    beside = _dsp_scratch_bytes(params, call.kernel, 16) - 64 * _words(params, call.kernel)
+    beside = _dsp_scratch_bytes(params, call.kernel, 12) - 48 * _words(params, call.kernel)
     strip = _fours(params, call.kernel, free_bytes - beside)
     scratch_bytes = _dsp_scratch_bytes(params, call.kernel, strip)
     if scratch_bytes <= call.scratch_bytes:

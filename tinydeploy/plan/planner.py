@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..graph import Graph
@@ -50,19 +51,27 @@ def _in_free_memory(
     tensors: list[Placement],
     arena_bytes: int,
 ) -> tuple[KernelCall, ...]:
-    """The calls that gain from it with all the scratch that is free around theirs; moves `scratch`."""
+    """The calls that gain from it with all the scratch that is free; moves `scratch` there."""
     grown = list(calls)
     for position, place in scratch.items():
         call = calls[position]
         if call.in_memory is None:
             continue
         alive = [t for t in tensors if t.first <= position <= t.last]
-        ends = [t.offset + t.bytes for t in alive if t.offset < place.offset]
-        first = -(-max(ends, default=0) // ALIGNMENT) * ALIGNMENT
-        end = min((t.offset for t in alive if t.offset > place.offset), default=arena_bytes)
-        grown[position] = call.in_memory(call, end - first)
-        scratch[position] = replace(place, offset=first, bytes=grown[position].scratch_bytes)
+        offset, free_bytes = _largest_gap(alive, arena_bytes)
+        grown[position] = call.in_memory(call, free_bytes)
+        scratch[position] = replace(place, offset=offset, bytes=grown[position].scratch_bytes)
     return tuple(grown)
+
+
+def _largest_gap(taken: Sequence[Placement], arena_bytes: int) -> tuple[int, int]:
+    """(offset, bytes) of the longest free part of the arena."""
+    offset = free_bytes = end = 0
+    for place in sorted((*taken, Placement(arena_bytes, 0, 0, 0)), key=lambda p: p.offset):
+        if place.offset - end > free_bytes:
+            offset, free_bytes = end, place.offset - end
+        end = max(end, -(-(place.offset + place.bytes) // ALIGNMENT) * ALIGNMENT)
+    return offset, free_bytes
 
 
 def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]:
