@@ -2,9 +2,10 @@
  *
  * Four int8 of a pixel are spread into the two words td_even_bytes and td_odd_bytes of them. Four
  * pixels lie side by side:
- *     [quads, 2, 4]: for each four int8, the even words of four pixels, then their odd words.
+ *     [words, 4]: for each four int8, the even words of four pixels, then their odd words.
  * The weights of output channels a and b are two int16 a + 256 b in a word:
- *     [quads, 2]: for each four int8, those that meet the even and the odd word.
+ *     [words]: for each four int8, those that meet the even and the odd word.
+ * Words that are 0 in all weights may be left out.
  * td_dot2 with a word adds up to a's sum + 256 times b's, and with its lower bytes to a's alone:
  * one extension serves two channels. b's sum must not leave 24 bits.
  */
@@ -16,26 +17,36 @@
 
 #include "td_simd.h"
 
-/* Spreads one of four pixels: 4 * quads int8 from any address to spread[0], spread[4], ... */
-static inline void td_spread_1(const int8_t *from, int32_t quads, uint32_t *spread) {
+/* Spreads a run of 4 * quads int8, from any address, of one of four pixels to spread[0], spread[4],
+ * ...; with a `half` of 1 without the last odd word, which is 0 in the weights. Returns where the
+ * next run goes. */
+static inline uint32_t *td_spread_1(const int8_t *from, int32_t quads, int32_t half,
+                                    uint32_t *spread) {
   for (const int8_t *end = from + 4 * quads; from != end; from += 4, spread += 8) {
     const uint32_t word = td_load4(from);
     spread[0] = td_even_bytes(word);
-    spread[4] = td_odd_bytes(word);
+    spread[4] = td_odd_bytes(word); /* with a half one too many, which the next run overwrites */
   }
+  return spread - 4 * half;
 }
 
-/* All four at once: `rows` runs of 4 * quads int8, from each to the next `step` bytes; quads > 0.
- */
-static inline void td_spread_4(const int8_t *const *from, int32_t quads, int32_t rows, int32_t step,
-                               uint32_t *spread) {
+/* What is spread of a pixel: `runs` of 4 * quads int8, from each to the next `step` bytes; quads >
+ * half. */
+typedef struct {
+  int32_t quads, half, runs, step;
+} td_runs;
+
+/* All four at once. */
+static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, uint32_t *spread) {
+  const int32_t whole = runs->quads - runs->half;
 #ifdef TD_HAS_DSP
   /* A compiler stores them one by one. */
   register const int8_t *const *r0 __asm__("r0") = from;
   register uint32_t *r1 __asm__("r1") = spread;
-  register int32_t r2 __asm__("r2") = 32 * quads;
-  register int32_t r3 __asm__("r3") = step - 4 * quads;
-  register const uint32_t *r4 __asm__("r4") = spread + 8 * quads * rows;
+  register int32_t r2 __asm__("r2") = 32 * whole;
+  register int32_t r3 __asm__("r3") = runs->step - 4 * runs->quads;
+  register const uint32_t *r4 __asm__("r4") = spread + 4 * runs->runs * (runs->quads + whole);
+  register int32_t r5 __asm__("r5") = runs->half;
   __asm__ volatile(
       "ldmia r0, {r9, r10, r11, r12}\n\t"
       "push {r2, r3, r4, r5}\n\t"
@@ -57,24 +68,44 @@ static inline void td_spread_4(const int8_t *const *from, int32_t quads, int32_t
       "stmia r1!, {r5, r6, r7, r8}\n\t"
       "cmp r1, r2\n\t"
       "bne 1b\n\t"
-      "ldr r4, [sp, #8]\n\t"
+      "ldrd r4, r5, [sp, #8]\n\t"
+      "cbnz r5, 4f\n"
+      "2:\n\t"
       "cmp r1, r4\n\t"
-      "beq 2f\n\t"
+      "beq 3f\n\t"
       "ldrd r4, r3, [sp]\n\t"
-      "add r2, r2, r4\n\t"
+      "add r2, r1, r4\n\t"
       "add r9, r9, r3\n\t"
       "add r10, r10, r3\n\t"
       "add r11, r11, r3\n\t"
       "add r12, r12, r3\n\t"
       "b 1b\n"
-      "2:\n\t"
+      "4:\n\t"
+      "ldr r5, [r9], #4\n\t"
+      "ldr r6, [r10], #4\n\t"
+      "ldr r7, [r11], #4\n\t"
+      "ldr r8, [r12], #4\n\t"
+      "sxtb16 r5, r5\n\t"
+      "sxtb16 r6, r6\n\t"
+      "sxtb16 r7, r7\n\t"
+      "sxtb16 r8, r8\n\t"
+      "stmia r1!, {r5, r6, r7, r8}\n\t"
+      "b 2b\n"
+      "3:\n\t"
       "add sp, sp, #16\n\t"
-      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4)
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5)
       :
-      : "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+      : "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 #else
-  for (int32_t row = 0; row < rows; ++row, spread += 8 * quads) {
-    for (int32_t i = 0; i < 4; ++i) td_spread_1(from[i] + row * step, quads, spread + i);
+  for (int32_t run = 0; run < runs->runs; ++run, spread += 4 * (runs->quads + whole)) {
+    for (int32_t i = 0; i < 4; ++i) {
+      uint32_t *to = spread + i;
+      const int8_t *next = from[i] + run * runs->step;
+      for (int32_t j = 0; j < runs->quads + whole; ++j, to += 4) {
+        const uint32_t word = td_load4(next + j / 2 * 4);
+        *to = j % 2 ? td_odd_bytes(word) : td_even_bytes(word);
+      }
+    }
   }
 #endif
 }
@@ -97,11 +128,11 @@ static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
 
 /* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
  * the pixels that want them are many. */
-static inline int32_t td_copies_weights(int32_t quads, int32_t pixels) {
-  return quads > 24 && pixels >= 16;
+static inline int32_t td_copies_weights(int32_t words, int32_t pixels) {
+  return words > 48 && pixels >= 12;
 }
 
-/* An even number of words above 2, 4-byte aligned and apart. */
+/* 4-byte aligned and apart. */
 static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) {
 #ifdef TD_HAS_DSP
   register int8_t *r0 __asm__("r0") = to;
@@ -109,15 +140,21 @@ static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) 
   register int32_t r2 __asm__("r2") = words;
   /* Sixteen bytes at a time: a compiler would call memcpy. */
   __asm__ volatile(
-      "lsrs r2, r2, #2\n\t"
-      "bcc 1f\n\t"
-      "ldmia r1!, {r3, r4}\n\t"
-      "stmia r0!, {r3, r4}\n"
+      "b 2f\n"
       "1:\n\t"
       "ldmia r1!, {r3, r4, r5, r6}\n\t"
-      "stmia r0!, {r3, r4, r5, r6}\n\t"
-      "subs r2, r2, #1\n\t"
-      "bne 1b\n\t"
+      "stmia r0!, {r3, r4, r5, r6}\n"
+      "2:\n\t"
+      "subs r2, r2, #4\n\t"
+      "bpl 1b\n\t"
+      "b 4f\n"
+      "3:\n\t"
+      "ldr r3, [r1], #4\n\t"
+      "str r3, [r0], #4\n"
+      "4:\n\t"
+      "tst r2, #3\n\t"
+      "sub r2, r2, #1\n\t"
+      "bne 3b\n\t"
       : "+r"(r0), "+r"(r1), "+r"(r2)
       :
       : "r3", "r4", "r5", "r6", "cc", "memory");
@@ -128,68 +165,75 @@ static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) 
 
 /* Spread pixels, four by four, on their way through pairs of output channels. */
 typedef struct {
-  const uint32_t *spread;       /* [fours, quads, 2, 4]; moves on */
-  const int8_t *weights;        /* [pairs, quads, 2] words, 4-byte aligned; moves on */
+  const uint32_t *spread;       /* [fours, words, 4]; moves on */
+  const int8_t *weights;        /* [pairs, words], 4-byte aligned; moves on */
   const td_pair_record *record; /* of the first pair; moves on */
   int8_t *out;                  /* of the first pixel and pair; moves on */
   int32_t row;                /* twice the bytes from pixel to pixel, odd: channel b is left out */
   const td_pair_record *lone; /* of which only channel a is there, or NULL */
   const int8_t *weights_end;  /* of the first pair; moves on */
-  int32_t skipped;            /* -quads modulo 4 */
+  int32_t skipped;            /* `td_skipped` */
   const uint32_t *spread_end; /* of all fours */
   const uint32_t *spread_start; /* as `spread` */
   int32_t next;                 /* bytes from behind a pair's last pixel to the next pair's first */
   const td_pair_record *end;    /* of all pairs */
 } td_pixels;
 
+/* Bytes of code that computes -words modulo 8 words: three short ones come first. */
+static inline int32_t td_skipped(int32_t words) {
+  const int32_t skipped = -words & 7;
+  return 52 * skipped - 4 * (skipped < 3 ? skipped : 3);
+}
+
 #ifdef TD_HAS_DSP
 
-/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. Loads that
- * follow one another take a cycle each but for the first. */
-#define TD_WORD                \
-  "ldr r12, [r1], #4\n\t"      \
-  "ldr r10, [r0], #4\n\t"      \
-  "ldr r11, [r0], #4\n\t"      \
-  "sxtb16 lr, r12\n\t"         \
-  "smlad r2, r10, r12, r2\n\t" \
-  "smlad r6, r10, lr, r6\n\t"  \
-  "smlad r3, r11, r12, r3\n\t" \
-  "smlad r7, r11, lr, r7\n\t"  \
-  "ldmia r0!, {r10, r11}\n\t"  \
-  "smlad r4, r10, r12, r4\n\t" \
-  "smlad r8, r10, lr, r8\n\t"  \
-  "smlad r5, r11, r12, r5\n\t" \
-  "smlad r9, r11, lr, r9\n\t"
-/* All words of a pair of channels: four quads at a time from label 2 on, but the first time some
- * are skipped; of `skipped` an address is made. */
+/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. */
+#define TD_SUMS(first, first_a, second, second_a) \
+  "smlad " first ", r10, r12, " first             \
+  "\n\t"                                          \
+  "smlad " first_a ", r10, lr, " first_a          \
+  "\n\t"                                          \
+  "smlad " second ", r11, r12, " second           \
+  "\n\t"                                          \
+  "smlad " second_a ", r11, lr, " second_a "\n\t"
+/* In 12 instructions. */
+#define TD_SHORT_WORD                                                                              \
+  "ldr r12, [r1], #4\n\t"                                                                          \
+  "sxtb16 lr, r12\n\t"                                                                             \
+  "ldmia r0!, {r10, r11}\n\t" TD_SUMS("r2", "r6", "r3", "r7") "ldmia r0!, {r10, r11}\n\t" TD_SUMS( \
+      "r4", "r8", "r5", "r9")
+/* In 13, but a cycle less: single loads that follow one another take one each. */
+#define TD_WORD                                                                             \
+  "ldr r12, [r1], #4\n\t"                                                                   \
+  "ldr r10, [r0], #4\n\t"                                                                   \
+  "ldr r11, [r0], #4\n\t"                                                                   \
+  "sxtb16 lr, r12\n\t" TD_SUMS("r2", "r6", "r3", "r7") "ldmia r0!, {r10, r11}\n\t" TD_SUMS( \
+      "r4", "r8", "r5", "r9")
+/* All words of a pair of channels: eight at a time from label 2 on, but the first time some are
+ * skipped; of `skipped` an address is made. */
 #ifdef __OPTIMIZE_SIZE__
 #define TD_ENTRY
-#define TD_WORDS "2:\n\t" TD_WORD TD_WORD
+#define TD_WORDS "2:\n\t" TD_SHORT_WORD
 #else
-#define TD_ENTRY            \
-  "movs r12, #104\n\t"      \
-  "adr.w lr, 2f\n\t"        \
-  "mla r9, r9, r12, lr\n\t" \
+#define TD_ENTRY       \
+  "adr.w lr, 2f\n\t"   \
+  "add r9, r9, lr\n\t" \
   "orr r9, r9, #1\n\t"
 #define TD_WORDS        \
   "ldr pc, [sp, #28]\n" \
-  "2:\n\t" TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
+  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \
   "\n\t"                       \
   "asr " both ", " both ", #8\n\t"
 #define TD_JOIN(a, b) "bfi " a ", " b ", #8, #8\n\t"
-#define TD_STORE(store)          \
-  store                          \
-      " r6, [r2]\n\t"            \
-      "add r2, r2, r3\n\t" store \
-      " r7, [r2]\n\t"            \
-      "add r2, r2, r3\n\t" store \
-      " r8, [r2]\n\t"            \
-      "add r2, r2, r3\n\t" store \
-      " r9, [r2]\n\t"            \
-      "add r2, r2, r3\n\t"
+#define TD_STORE(store)                                          \
+  store " r6, [r2]\n\t" store                                    \
+        " r7, [r2, r3]\n\t"                                      \
+        "add r2, r2, r3, lsl #1\n\t" store " r8, [r2]\n\t" store \
+        " r9, [r2, r3]\n\t"                                      \
+        "add r2, r2, r3, lsl #1\n\t"
 
 #define TD_FINISH_4(FINISH, first, second, third, fourth)                                   \
   "ldmia lr!, {r10, r11, r12}\n\t" FINISH(first, first, "r10", "r11", "r12")                \
@@ -200,7 +244,7 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
  * r9 those of a, r0 walks over `spread`, r1 over the weights; a copy of `pixels` is on the stack,
- * its records moved to where `of_a` is. */
+ * its record moved to where `of_a` is; at label 1 lr is behind the record. */
 #define TD_RUN(name, FINISH)                             \
   static inline void name(const td_pixels *pixels) {     \
     register const td_pixels *r0 __asm__("r0") = pixels; \
@@ -210,12 +254,15 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
       "adds r4, r4, #8\n\t" \
       TD_ENTRY \
       "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
+      "mov r10, r2\n\t" \
+      "add lr, r4, #24\n\t" \
       "ldmia r0, {r2, r3, r4, r5}\n\t" \
       "add r0, sp, #32\n\t" \
-      "stmia r0, {r2, r3, r4, r5}\n" \
+      "stmia r0, {r2, r3, r4, r5}\n\t" \
+      "mov r0, r10\n" \
       "1:\n\t" \
-      "ldmia sp, {r0, r1, lr}\n\t" \
-      "ldrd r2, r6, [lr, #-8]\n\t" \
+      "ldr r1, [sp, #4]\n\t" \
+      "ldrd r2, r6, [lr, #-32]\n\t" \
       "mov r3, r2\n\t" \
       "mov r4, r2\n\t" \
       "mov r5, r2\n\t" \
@@ -236,30 +283,29 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
       "bcs 4f\n\t" \
       TD_STORE("strh") \
       "3:\n\t" \
-      "str r0, [sp]\n\t" \
       "str r2, [sp, #12]\n\t" \
-      "ldrd r3, r4, [sp, #32]\n\t" \
+      "ldr r3, [sp, #32]\n\t" \
       "cmp r0, r3\n\t" \
       "bne 1b\n\t" \
       "ldrd r5, r6, [sp, #40]\n\t" \
-      "add lr, lr, #8\n\t" \
       "cmp lr, r6\n\t" \
-      "bhi 5f\n\t" \
+      "beq 5f\n\t" \
       "ldrd r6, r7, [sp, #16]\n\t" \
       "add r5, r5, r2\n\t" \
-      "sub r3, lr, #8\n\t" \
-      "cmp r3, r7\n\t" \
+      "cmp lr, r7\n\t" \
       "it eq\n\t" \
       "orreq r6, r6, #1\n\t" \
       "ldr r2, [sp, #4]\n\t" \
       "rsb r2, r2, r1, lsl #1\n\t" \
       "str r2, [sp, #24]\n\t" \
-      "mov r2, r4\n\t" \
       "mov r3, r1\n\t" \
-      "mov r4, lr\n\t" \
-      "stmia sp, {r2, r3, r4, r5, r6}\n\t" \
+      "add r4, lr, #8\n\t" \
+      "ldr r0, [sp, #36]\n\t" \
+      "add r2, sp, #4\n\t" \
+      "stmia r2, {r3, r4, r5, r6}\n\t" \
+      "adds lr, lr, #32\n\t" \
       "b 1b\n" \
-      "4:\n\t" \
+            "4:\n\t" \
       TD_STORE("strb") \
       "b 3b\n" \
       "5:\n\t" \
@@ -314,20 +360,55 @@ static inline void td_run_pixels(const td_pixels *p) {
 
 #endif
 
-/* One pixel, 4 * quads int8 from any address, through pairs of channels. */
-static inline void td_run_pixel(const int8_t *from, int32_t quads, const td_pair_record *record,
-                                const int8_t *weights, int8_t *out, int32_t channels) {
-  for (int8_t *const end = out + channels; out < end; ++record) {
-    int32_t both = record->both, a = record->a;
-    for (int32_t i = 0; i < quads; ++i, weights += 8) {
-      const uint32_t x = td_load4(from + 4 * i);
-      const uint32_t even = td_load4(weights), odd = td_load4(weights + 4);
-      both = td_dot2(td_odd_bytes(x), odd, td_dot2(td_even_bytes(x), even, both));
-      a = td_dot2(td_even_bytes(x), td_even_bytes(even), a);
-      a = td_dot2(td_odd_bytes(x), td_even_bytes(odd), a);
+/* Sums of a pair of channels. */
+typedef struct {
+  int32_t both, a;
+} td_sums;
+
+static inline td_sums td_add_word(td_sums sums, uint32_t pixel, uint32_t weights) {
+  sums.both = td_dot2(pixel, weights, sums.both);
+  sums.a = td_dot2(pixel, td_even_bytes(weights), sums.a);
+  return sums;
+}
+
+static inline int8_t *td_finish_pair(const td_pair_record *record, td_sums sums, int8_t *out,
+                                     const int8_t *end) {
+  if (out < end) *out++ = td_finish_of(record->of_a, sums.a);
+  if (out < end) *out++ = td_finish_of(record->of_b, td_upper(sums.both, sums.a));
+  return out;
+}
+
+/* One pixel, its runs from any address, through pairs of channels, two at a time. */
+static inline void td_run_pixel(const int8_t *pixel, const td_runs *runs,
+                                const td_pair_record *record, const int8_t *weights, int8_t *out,
+                                int32_t channels) {
+  const int32_t whole = runs->quads - runs->half, skipped = runs->step - 4 * whole;
+  const int32_t pair_bytes = 4 * runs->runs * (runs->quads + whole);
+  for (const int8_t *const end = out + channels; out < end; weights += pair_bytes) {
+    const td_pair_record *next = end - out > 2 ? record + 1 : record;
+    const int8_t *first = weights, *from = pixel;
+    if (next != record) weights += pair_bytes;
+    const int8_t *second = weights;
+    td_sums s = {record->both, record->a}, t = {next->both, next->a};
+    for (int32_t run = 0; run < runs->runs; ++run, from += skipped) {
+      for (const int8_t *stop = from + 4 * whole; from != stop; first += 8, second += 8) {
+        const uint32_t x = td_load4(from);
+        from += 4;
+        s = td_add_word(s, td_even_bytes(x), td_load4(first));
+        t = td_add_word(t, td_even_bytes(x), td_load4(second));
+        s = td_add_word(s, td_odd_bytes(x), td_load4(first + 4));
+        t = td_add_word(t, td_odd_bytes(x), td_load4(second + 4));
+      }
+      if (!runs->half) continue;
+      const uint32_t x = td_even_bytes(td_load4(from));
+      s = td_add_word(s, x, td_load4(first));
+      t = td_add_word(t, x, td_load4(second));
+      first += 4;
+      second += 4;
     }
-    *out++ = td_finish_of(record->of_a, a);
-    if (out != end) *out++ = td_finish_of(record->of_b, td_upper(both, a));
+    out = td_finish_pair(record, s, out, end);
+    out = td_finish_pair(next, t, out, end);
+    record = next + 1;
   }
 }
 

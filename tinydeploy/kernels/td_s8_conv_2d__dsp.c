@@ -13,12 +13,14 @@ typedef struct {
   const int8_t *weights;         /* of the group */
   const td_pair_record *records; /* of the group */
   int32_t channels;              /* of its output */
-  int32_t quads;                 /* fours of bytes in a patch */
+  int32_t words;                 /* of a patch that is spread */
   int32_t rows_of_fours;  /* a row of weights is one run of a multiple of 4 bytes in the image */
   int32_t flat;           /* ... and output pixel i is input pixel i */
   int32_t first_x, end_x; /* between these, the columns of a patch can be read in the image */
-  int8_t *column;         /* [4 * quads], zeros behind its rows and the patch */
-  uint32_t *spread;       /* [quads, 2, 4] */
+  td_runs runs;           /* of a patch in `column`... */
+  td_runs in_place;       /* ... and in the image */
+  int8_t *column;         /* zeros behind its rows and the patch */
+  uint32_t *spread;       /* [block / 4, words, 4] */
   int32_t block;          /* pixels spread at once, a multiple of 4 */
   int8_t *copy;           /* of a pair's weights, where td_copies_weights */
   int32_t above;          /* the output's zero point is -128 */
@@ -27,7 +29,7 @@ typedef struct {
 /* Computes `pixels`, a multiple of 4, that are spread; the first lies at `out`, each of the others
  * `row` bytes behind the one before. */
 static td_pixels spread_to(const td_slice *s, int32_t pixels, int8_t *out, int32_t row) {
-  const uint32_t *spread_end = s->spread + 2 * pixels * s->quads;
+  const uint32_t *spread_end = s->spread + pixels * s->words;
   const int32_t pairs = s->channels / 2, odd = s->channels & 1;
   const td_pixels run = {s->spread,
                          s->weights,
@@ -35,8 +37,8 @@ static td_pixels spread_to(const td_slice *s, int32_t pixels, int8_t *out, int32
                          out,
                          2 * row | (s->channels == 1),
                          odd ? s->records + pairs : NULL,
-                         s->weights + 8 * s->quads,
-                         -s->quads & 3,
+                         s->weights + 4 * s->words,
+                         td_skipped(s->words),
                          spread_end,
                          s->spread,
                          2 - pixels * row,
@@ -56,6 +58,13 @@ static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   return s->column;
 }
 
+/* One of four pixels. */
+static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *spread) {
+  for (int32_t run = 0; run < runs->runs; ++run, from += runs->step) {
+    spread = td_spread_1(from, runs->quads, runs->half, spread);
+  }
+}
+
 #ifdef __OPTIMIZE_SIZE__
 
 #define BLOCK(p) 4
@@ -64,12 +73,9 @@ static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
 static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
   const td_conv_2d *p = s->p;
   const int32_t step = count / 4;
-  const int8_t *from[4];
   for (int32_t i = 0; i < 4; ++i) {
-    from[i] = s->image + (pixel + i * step) * p->in_c;
-    if (!s->flat) td_spread_1(patch_of(s, pixel + i * step), s->quads, s->spread + i);
+    spread_runs(&s->runs, patch_of(s, pixel + i * step), s->spread + i);
   }
-  if (s->flat) td_spread_4(from, s->quads, 1, 0, s->spread);
   const td_pixels run = spread_to(s, 4, s->out + pixel * p->out_c, step * p->out_c);
   td_run_pixels(&run);
 }
@@ -81,7 +87,7 @@ static void one_pixel(const td_slice *s, int32_t pixel) { run_pixels(s, pixel, 0
 #define BLOCK(p) (p)->strip
 
 static void one_pixel(const td_slice *s, int32_t pixel) {
-  td_run_pixel(patch_of(s, pixel), s->quads, s->records, s->weights, s->out + pixel * s->p->out_c,
+  td_run_pixel(patch_of(s, pixel), &s->runs, s->records, s->weights, s->out + pixel * s->p->out_c,
                s->channels);
 }
 
@@ -98,16 +104,13 @@ static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
 /* Four pixels, some of whose patches cannot be read in place. */
 static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel,
                                                        uint32_t *spread) {
-  const td_conv_2d *p = s->p;
-  const int32_t step = p->dilation_h * p->in_w * p->in_c;
+  const int32_t width = s->p->out_w;
   for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
-    const int8_t *from = rows_of(s, i / p->out_w, i % p->out_w);
-    if (from == NULL) {
-      td_spread_1(patch_of(s, i), s->quads, spread);
-      continue;
-    }
-    for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
-      td_spread_1(from + ky * step, p->row_bytes / 4, spread + 2 * ky * p->row_bytes);
+    const int8_t *from = rows_of(s, i / width, i % width);
+    if (from != NULL) {
+      spread_runs(&s->in_place, from, spread);
+    } else {
+      spread_runs(&s->runs, patch_of(s, i), spread);
     }
   }
 }
@@ -126,10 +129,10 @@ static void spread_pixels(const td_slice *s, int32_t pixel, uint32_t *spread) {
     apart *= p->stride_w;
   }
   for (int32_t i = 0; i < 4; ++i, first += apart) from[i] = first;
-  td_spread_4(from, p->row_bytes / 4, p->kernel_h, p->dilation_h * p->in_w * p->in_c, spread);
+  td_spread_4(from, &s->in_place, spread);
 }
 
-/* Without columns in place where a row of weights is no run of fours. */
+/* What can be read in place: no columns where a row of weights is no run of fours. */
 static void find_columns(td_slice *s) {
   const td_conv_2d *p = s->p;
   const int32_t spare = p->in_w * p->in_c - p->row_bytes;
@@ -137,6 +140,10 @@ static void find_columns(td_slice *s) {
   s->first_x = (p->pad_w + p->stride_w - 1) / p->stride_w;
   s->end_x = s->rows_of_fours && spare >= 0 ? last / p->stride_w + 1 : 0;
   if (s->end_x > p->out_w) s->end_x = p->out_w;
+  s->flat = s->rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
+            p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
+  s->in_place = s->runs;
+  s->in_place.step = p->dilation_h * p->in_w * p->in_c;
 }
 
 static void run_pairs(const td_slice *s, const td_pixels *run) {
@@ -150,21 +157,21 @@ static void run_pairs(const td_slice *s, const td_pixels *run) {
 /* `count` is a multiple of 4. */
 static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
   uint32_t *spread = s->spread;
-  for (int32_t i = 0; i < count; i += 4, spread += 8 * s->quads) {
+  for (int32_t i = 0; i < count; i += 4, spread += 4 * s->words) {
     spread_pixels(s, pixel + i, spread);
   }
   const int32_t row = s->p->out_c;
   td_pixels run = spread_to(s, count, s->out + pixel * row, row);
-  if (!td_copies_weights(s->quads, count)) {
+  if (!td_copies_weights(s->words, count)) {
     run_pairs(s, &run);
     return;
   }
   const td_pair_record *end = run.end;
   const int8_t *from = run.weights;
   run.weights = s->copy;
-  run.weights_end = s->copy + 8 * s->quads;
-  for (; run.record != end; ++run.record, run.out += 2, from += 8 * s->quads) {
-    td_copy_words(s->copy, from, 2 * s->quads);
+  run.weights_end = s->copy + 4 * s->words;
+  for (; run.record != end; ++run.record, run.out += 2, from += 4 * s->words) {
+    td_copy_words(s->copy, from, s->words);
     run.row |= run.record == run.lone;
     run.end = run.record + 1;
     run_pairs(s, &run);
@@ -187,29 +194,40 @@ static void all_pixels(const td_slice *s, int32_t pixels) {
   }
 }
 
+/* A row of weights each where they are of fours, else a single one. */
+static void find_runs(td_slice *s) {
+  const td_conv_2d *p = s->p;
+  const int32_t bytes = s->rows_of_fours ? p->row_bytes : (td_conv_2d_patch_bytes(p) + 3) & ~3;
+  const int32_t row = p->kernel_w * (p->in_c / p->groups);
+  s->runs.quads = bytes / 4;
+  s->runs.half = s->rows_of_fours && row % 4 == 1 && row > 4;
+  s->runs.runs = s->rows_of_fours ? p->kernel_h : 1;
+  s->runs.step = bytes;
+  s->words = s->runs.runs * (2 * s->runs.quads - s->runs.half);
+}
+
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch) {
   const int32_t quads = (td_conv_2d_patch_bytes(p) + 3) / 4;
   const int32_t pixels = p->out_h * p->out_w, channels = p->out_c / p->groups;
   const td_pair_record *records = (const td_pair_record *)p->requant;
   const int32_t pairs = (channels + 1) / 2;
-  td_slice s = {.p = p, .channels = channels, .quads = quads, .block = BLOCK(p)};
+  td_slice s = {.p = p, .channels = channels, .block = BLOCK(p)};
   s.rows_of_fours =
       (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
-  s.flat = s.rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
-           p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
+  find_runs(&s);
 #ifndef __OPTIMIZE_SIZE__
   find_columns(&s);
+  s.copy = (int8_t *)scratch + 4 * p->strip * s.words + 4 * quads;
   s.above = p->out_zero_point == -128;
 #endif
   s.spread = scratch;
-  s.column = (int8_t *)(s.spread + 2 * p->strip * quads);
-  s.copy = s.column + 4 * quads;
+  s.column = (int8_t *)(s.spread + p->strip * s.words);
   memset(s.column, 0, (uint32_t)(4 * quads));
   for (int32_t n = 0; n < p->batches; ++n) {
     for (int32_t g = 0; g < p->groups; ++g) {
       s.image = in + n * p->in_h * p->in_w * p->in_c + g * (p->in_c / p->groups);
       s.out = out + n * pixels * p->out_c + g * channels;
-      s.weights = p->weights + g * pairs * 8 * quads;
+      s.weights = p->weights + g * pairs * 4 * s.words;
       s.records = records + g * pairs;
       all_pixels(&s, pixels);
     }

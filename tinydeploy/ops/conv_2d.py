@@ -151,7 +151,9 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         by_columns = weights.transpose(0, 2, 1, 3).reshape(params.out_c, -1)
         return helium.weights(by_columns, params.groups)
     if kernel.isa is Isa.DSP:
-        return pair_weights(np.pad(rows, ((0, 0), (0, -patch % 4))), params.groups)
+        whole = np.pad(rows, ((0, 0), (0, -patch % 4)))
+        left_out = 2 * (patch // params.h.kernel // 4) if _leaves_words_out(params, kernel) else 0
+        return pair_weights(whole, params.groups, left_out)
     filters = params.out_c // params.groups
     blocks = np.zeros((params.groups, ceil_to(filters, 4), ceil_to(patch, 4)), np.int8)
     blocks[:, :filters, :patch] = rows.reshape(params.groups, filters, -1)
@@ -163,48 +165,62 @@ def _strips(params: Params) -> helium.Strips:
     return helium.Strips(params.h, params.w, params.in_c // params.groups, params.groups)
 
 
-# Bytes of pixels that are spread at once where memory is short: a pair of channels reads its
-# weights once for all of them.
-_SPREAD_BYTES = 1024
+# Pixels that are spread at once where memory is short, if they take no more than this part of input
+# and output: a pair of channels reads its weights once for all of them.
+_SPREAD_PIXELS = 32
+_SPREAD_PART = 8
 
 
 def _strip(params: Params, kernel: Kernel) -> int:
     """Pixels that a kernel prepares at once."""
     if kernel.isa is Isa.MVE:
         return _strips(params).pixels
-    return _fours(params, kernel, _SPREAD_BYTES) if kernel.isa is Isa.DSP else 0
+    if kernel.isa is not Isa.DSP:
+        return 0
+    p = params
+    memory = p.h.size * p.w.size * p.in_c + p.h.out * p.w.out * p.out_c
+    return min(_fours(params, kernel, memory // _SPREAD_PART), _SPREAD_PIXELS)
+
+
+def _leaves_words_out(params: Params, kernel: Kernel) -> bool:
+    """Whether the last word of each row of weights is 0, of which three bytes are padding."""
+    exact = params.w.kernel * (params.in_c // params.groups)
+    return exact > 4 and _row_bytes(params, kernel) == exact + 3
+
+
+def _words(params: Params, kernel: Kernel) -> int:
+    """Words of a pair of channels, and of a pixel that is spread."""
+    padded = ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
+    return padded // 2 - params.h.kernel * _leaves_words_out(params, kernel)
 
 
 def _fours(params: Params, kernel: Kernel, spread_bytes: int) -> int:
     """Pixels that are spread into so many bytes; at least 4, and no more than there are."""
-    fours = spread_bytes // (8 * _padded_patch(params, kernel))
+    fours = spread_bytes // (16 * _words(params, kernel))
     return 4 * max(min(fours, params.h.out * params.w.out // 4), 1)
-
-
-def _padded_patch(params: Params, kernel: Kernel) -> int:
-    return ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
 
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     if kernel.isa is Isa.MVE:
         return _strips(params).scratch_bytes
-    padded = _padded_patch(params, kernel)
-    if kernel.isa is Isa.SCALAR:
-        return 4 * padded + 2 * params.h.kernel * _row_bytes(params, kernel)
-    return _dsp_scratch_bytes(padded, _strip(params, kernel))
+    if kernel.isa is Isa.DSP:
+        return _dsp_scratch_bytes(params, kernel, _strip(params, kernel))
+    patch = params.h.kernel * _row_bytes(params, kernel)
+    return 4 * ceil_to(patch, 4) + 2 * patch
 
 
-def _dsp_scratch_bytes(padded: int, strip: int) -> int:
+def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
     """Of spread pixels, one patch, and from `td_copies_weights` of td_dot.h on a pair's weights."""
-    copied = 2 * padded if padded > 96 and strip >= 16 else 0
-    return (2 * strip + 1) * padded + copied
+    words = _words(params, kernel)
+    copied = 4 * words if words > 48 and strip >= 12 else 0
+    return 4 * words * strip + ceil_to(params.h.kernel * _row_bytes(params, kernel), 4) + copied
 
 
 def _in_memory(params: Params, call: KernelCall, free_bytes: int) -> KernelCall:
     """A DSP kernel's call with all the pixels at once that free memory has room for."""
-    padded = _padded_patch(params, call.kernel)
-    strip = _fours(params, call.kernel, free_bytes - 3 * padded)
-    scratch_bytes = _dsp_scratch_bytes(padded, strip)
+    beside = _dsp_scratch_bytes(params, call.kernel, 12) - 48 * _words(params, call.kernel)
+    strip = _fours(params, call.kernel, free_bytes - beside)
+    scratch_bytes = _dsp_scratch_bytes(params, call.kernel, strip)
     if scratch_bytes <= call.scratch_bytes:
         return call
     return replace(call, fields={**call.fields, "strip": strip}, scratch_bytes=scratch_bytes)

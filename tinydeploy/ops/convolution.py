@@ -182,11 +182,17 @@ def in_pairs(table: Array, groups: int) -> Array:
     return padded.reshape(groups, -1, 2, *table.shape[1:])
 
 
-def pair_weights(rows: Array, groups: int) -> Constant:
-    """As td_dot.h has them, in bytes, from int8 [channels, a multiple of 4]."""
+def pair_weights(rows: Array, groups: int, left_out: int = 0) -> Constant:
+    """As td_dot.h has them, in bytes, from int8 [channels, a multiple of 4].
+
+    Args:
+        left_out: Of each so many words the last is left out; 0: none.
+    """
     pairs = in_pairs(rows.astype(np.int16), groups)
     both = pairs[:, :, 0] + 256 * pairs[:, :, 1]
-    words = both.reshape(*both.shape[:2], -1, 2, 2).swapaxes(3, 4)
+    words = both.reshape(*both.shape[:2], -1, 2, 2).swapaxes(3, 4).reshape(*both.shape[:2], -1, 2)
+    if left_out:
+        words = words.reshape(*words.shape[:2], -1, left_out, 2)[..., :-1, :]
     return Constant("weights", np.ascontiguousarray(words, dtype="<i2").view(np.int8), align=4)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..graph import Graph
@@ -125,19 +126,27 @@ def _in_free_memory(
     stays: list[Placement],
     arena_bytes: int,
 ) -> tuple[KernelCall, ...]:
-    """Calls that gain from it, with all that is free around their scratch; moves `scratch`."""
+    """Calls that gain from it, with all the scratch that is free; moves `scratch` there."""
     grown = list(calls)
     for position, at in scratch.items():
         call = calls[position]
         if call.in_memory is None:
             continue
         alive = [t for t in stays if t.first <= position <= t.last]
-        ends = [t.offset + t.bytes for t in alive if t.offset < at.offset]
-        first = round_up(max(ends, default=0), ALIGNMENT)
-        end = min((t.offset for t in alive if t.offset > at.offset), default=arena_bytes)
-        grown[position] = call.in_memory(call, end - first)
-        scratch[position] = replace(at, offset=first, bytes=grown[position].scratch_bytes)
+        offset, free_bytes = _largest_gap(alive, arena_bytes)
+        grown[position] = call.in_memory(call, free_bytes)
+        scratch[position] = replace(at, offset=offset, bytes=grown[position].scratch_bytes)
     return tuple(grown)
+
+
+def _largest_gap(taken: Sequence[Placement], arena_bytes: int) -> tuple[int, int]:
+    """(offset, bytes) of the longest free part of the arena."""
+    offset = free_bytes = end = 0
+    for stay in sorted((*taken, Placement(arena_bytes, 0, 0, 0)), key=lambda p: p.offset):
+        if stay.offset - end > free_bytes:
+            offset, free_bytes = end, stay.offset - end
+        end = max(end, round_up(stay.offset + stay.bytes, ALIGNMENT))
+    return offset, free_bytes
 
 
 def _share_memory(graph: Graph, calls: tuple[KernelCall, ...]) -> dict[int, int]:
