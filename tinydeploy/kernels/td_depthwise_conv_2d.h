@@ -51,6 +51,15 @@ void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t
 void td_s8_depthwise_conv_2d__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 
+/* A kernel of 1 row without dilation, strides of 1; in_c is out_c, a multiple of 4. `transposed` as
+ * below. weights: [out_c, kernel_w / 2 + 1, 4], of each pair of weights and the one before it, in
+ * the order 0, -1, 1, 0, with zeros where there are none; 4-byte aligned. requant: [out_c] of
+ * td_record (td_simd.h). scratch: 16 bytes for each of out_w rounded up to 6, half, and kernel_w / 2
+ * + 1. `out` may be `in` itself where `batches` is 1: a line of four channels is read before it is
+ * written. */
+void td_s8_depthwise_conv_2d_line__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                                       void *scratch);
+
 /* A kernel of 3 x 3 without dilation, of which at most the left or the right column lies outside;
  * in_c is out_c, a multiple of 4. weights: [out_c / 4, 3, 3, 4], 4-byte aligned. requant: for
  * four channels at a time of td_record (td_simd.h), all folded, then what else each has.
