@@ -168,7 +168,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
-        in_place=((0, 0),) if kernel in _BY_CHANNELS and p.batches == 1 else (),
         trails=_trails(p, kernel),
     )
 
@@ -234,8 +233,13 @@ def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
     number of pixels below. Elsewhere a step may read what it has written for channels before.
     """
     p = params
-    if p.batches != 1 or kernel in _BY_CHANNELS:
+    if p.batches != 1:
         return ()
+    if kernel in _BY_CHANNELS:
+        # They have read what they write over, even from the same address on, but columns below
+        # other columns.
+        pixels = p.w.size if _transposed(p, kernel) else 1
+        return (Trail(0, 0, 0, multiple=pixels * p.in_c),)
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
     if kernel is MVE_3X3:
         lines = 2 if p.h.stride == 1 else 1
