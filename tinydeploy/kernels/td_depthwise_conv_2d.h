@@ -51,6 +51,14 @@ void td_s8_depthwise_conv_2d__scalar(const td_depthwise_conv_2d *p, const int8_t
 void td_s8_depthwise_conv_2d__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 
+/* A kernel of 1 row without dilation, strides of 1; in_c is out_c, a multiple of 4. `transposed` as
+ * below. weights: [out_c, kernel_w / 2 + 1, 4], of each pair of weights and the one before it, in
+ * the order 0, -1, 1, 0, with zeros where there are none; 4-byte aligned. requant: [out_c] of
+ * td_record (td_simd.h). scratch: 16 bytes for each of half of out_w, rounded up to 6, and of
+ * kernel_w / 2 + 1. A line of four channels is read before it is written. */
+void td_s8_depthwise_conv_2d_line__dsp(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                                       void *scratch);
+
 /* A kernel of 3 x 3 without dilation, of which at most the left or the right column lies outside;
  * in_c is out_c, a multiple of 4. weights: [out_c / 4, 3, 3, 4], 4-byte aligned. requant: for
  * four channels at a time of td_record (td_simd.h), all folded, then what else each has.
@@ -62,9 +70,8 @@ void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_
  * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. Where p is `transposed`
  * rows and columns have changed their names, in weights too, but the images in memory are as they
  * were. weights: [out_c, 3, 4], columns of three weights, the one in the middle twice; 4-byte
- * aligned. requant: [out_c] of td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. `out`
- * may be `in` itself where `batches` is 1 and, transposed, out_h is in_h: four channels are
- * finished before the next ones, two rows read in advance. */
+ * aligned. requant: [out_c] of td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. Four
+ * channels are finished before the next ones; two rows are read in advance. */
 void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                            int8_t *out, void *scratch);
 

@@ -131,7 +131,7 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         one_channel = conv_2d.Params(p.batches, p.h, p.w, 1, p.out_c, 1, p.requant)
         return conv_2d.call(one_channel, node, kernel, by_channel[..., np.newaxis], bias)
     kept, folded = fold(p.requant, by_channel.astype(np.int64), bias)
-    transposed = kernel is DSP_ROWS and _transposed(p)
+    transposed = _transposed(p, kernel)
     h, w = (p.w, p.h) if transposed else (p.h, p.w)
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
@@ -168,7 +168,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         outputs=node.outputs,
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
-        in_place=((0, 0),) if kernel in (DSP_ROWS, DSP_STRIDE_2) and p.batches == 1 else (),
         trails=_trails(p, kernel),
     )
 
@@ -184,12 +183,17 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         return helium.by_eights(rows)
     if kernel is DSP_ROWS:
         columns = rows.reshape(-1, 3, 3)
-        if not _transposed(params):
+        if not _transposed(params, kernel):
             columns = columns.transpose(0, 2, 1)
         return Constant("weights", np.ascontiguousarray(columns[..., [0, 1, 1, 2]]), align=4)
     if kernel is DSP_STRIDE_2:
         order = [0, 2, 1, 5, 3, 3, 4, 3, 6, 8, 7, 5]
         return Constant("weights", np.ascontiguousarray(rows[:, order]), align=4)
+    if kernel is DSP_LINE:
+        end = 2 * (params.taps // 2) + 2
+        padded = np.pad(rows, ((0, 0), (1, end - params.taps)))
+        places = np.arange(1, end, 2)[:, np.newaxis] + [0, -1, 1, 0]
+        return Constant("weights", padded[:, places], align=4)
     quads = rows.reshape(-1, 4, params.taps).transpose(0, 2, 1)
     return Constant("weights", quads, align=4)
 
@@ -209,13 +213,16 @@ def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) 
 
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
+    columns = params.h.out if _transposed(params, kernel) else params.w.out
     if kernel is MVE_3X3:
         stride = params.w.stride
-        return helium.TILE_COLUMN_BYTES * (stride * ceil_to(params.w.out, 2 * stride) + 2)
+        return helium.TILE_COLUMN_BYTES * (stride * ceil_to(columns, 2 * stride) + 2)
     if kernel is DSP_ROWS:
-        return 32 * ((params.h if _transposed(params) else params.w).out + 2)
+        return 32 * (columns + 2)
     if kernel is DSP_STRIDE_2:
-        return 80 * (params.w.out + 1)
+        return 80 * (columns + 1)
+    if kernel is DSP_LINE:
+        return 16 * (ceil_to(columns, 6) // 2 + params.taps // 2 + 1)
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
 
 
@@ -226,8 +233,13 @@ def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
     number of pixels below. Elsewhere a step may read what it has written for channels before.
     """
     p = params
-    if p.batches != 1 or kernel in (DSP_ROWS, DSP_STRIDE_2):
+    if p.batches != 1:
         return ()
+    if kernel in _BY_CHANNELS:
+        # They have read what they write over, even from the same address on, but columns below
+        # other columns.
+        pixels = p.w.size if _transposed(p, kernel) else 1
+        return (Trail(0, 0, 0, multiple=pixels * p.in_c),)
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
     if kernel is MVE_3X3:
         lines = 2 if p.h.stride == 1 else 1
@@ -259,16 +271,30 @@ def _rows_cycles(rows: int, columns: int) -> int:
     return ceil_to(rows, 2) // 2 * (73 * (ceil_to(columns, 2) // 2) + 7 * columns + 45)
 
 
-def _transposed(params: Params) -> bool:
-    """Whether DSP_ROWS takes columns for rows. Where the output's rows are shorter than the
-    input's, it would write over what it has not read."""
+def _transposed(params: Params, kernel: Kernel) -> bool:
+    """Whether rows and columns change their names.
+
+    Where the output's rows are shorter than the input's, DSP_ROWS would write over what it has not
+    read.
+    """
     h, w = params.h, params.w
-    return w.out == w.size and _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
+    if kernel is DSP_LINE:
+        return h.kernel > 1
+    cheaper = _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
+    return kernel is DSP_ROWS and w.out == w.size and cheaper
 
 
 def _stride_2(params: Params) -> bool:
     h, w = params.h, params.w
     return _3x3(params) and h.stride == w.stride == 2 and w.pad == 0 and w.size % 2 == 0
+
+
+def _line(params: Params) -> bool:
+    """Where some outputs of a line share its weights."""
+    h, w = params.h, params.w
+    along, across = (h, w) if h.kernel > 1 else (w, h)
+    plain = along.kernel > across.kernel == 1 and along.dilation == 1
+    return plain and along.out > 2 and h.stride == w.stride == 1 and _by_fours(params)
 
 
 def _tiles(params: Params) -> bool:
@@ -312,6 +338,9 @@ MVE_ANY_SCALE = Kernel(
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
 DSP_ROWS = Kernel("td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, _rows, large=True)
 DSP_STRIDE_2 = Kernel("td_s8_depthwise_conv_2d_3x3_stride_2__dsp", Isa.DSP, _stride_2, large=True)
+DSP_LINE = Kernel("td_s8_depthwise_conv_2d_line__dsp", Isa.DSP, _line, large=True)
+# Those that finish some channels before they begin the next.
+_BY_CHANNELS = (DSP_ROWS, DSP_STRIDE_2, DSP_LINE)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
@@ -324,6 +353,7 @@ KERNELS = (
     DSP_ROWS,
     DSP_STRIDE_2,
     DSP_3X3,
+    DSP_LINE,
     DSP,
     CONV_SCALAR,
     SCALAR,

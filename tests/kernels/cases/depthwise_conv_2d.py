@@ -3,15 +3,15 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.kernels.case import INT8, INT16, Case, activation_types, seeds
-from tests.kernels.cases.windows import layer, window_options, windows
-from tinydeploy.tflite.schema import DepthwiseConv2DOptions
+from tests.kernels.cases.windows import layer, window, window_options, windows
+from tinydeploy.tflite.schema import DepthwiseConv2DOptions, Padding
 from tinydeploy.tflite.writer import int32, single_operator
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     batches = draw(st.integers(1, 2))
-    kind = draw(st.sampled_from(("own", "own", "rows", "any", "any", "long")))
+    kind = draw(st.sampled_from(("own", "own", "rows", "line", "any", "any", "long")))
     types = activation_types
     if kind == "long":  # more products than 32-bit sums of int16 hold
         padding, h, w = draw(windows(filters=(23,)))
@@ -26,6 +26,13 @@ def cases(draw: st.DrawFn) -> Case:
     elif kind == "rows":
         stride = draw(st.sampled_from((1, 2)))
         padding, h, w = draw(windows(filters=(3,), strides=(stride,)))
+        channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1))))
+        types = st.just(INT8)
+    elif kind == "line":
+        padding = draw(st.sampled_from((Padding.SAME, Padding.VALID)))
+        h = draw(window(padding, dilations=(1,), filters=(1,), strides=(1,)))
+        w = draw(window(padding, dilations=(1,), filters=(2, 3, 4, 5, 8), strides=(1,)))
+        h, w = draw(st.permutations((h, w)))
         channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1))))
         types = st.just(INT8)
     else:
