@@ -110,8 +110,8 @@ class Step:
         _check_register("factory", self.factory)
         if not 0 <= self.factory_shift < 32:
             raise ValueError(f"factory_shift is {self.factory_shift}; use 0 to 31")
-        if self.factory and not self.clear:
-            raise ValueError(f"register {self.register:#x}: factory needs the bits in clear")
+        if (self.factory or self.factory_shift) and not (self.factory and self.clear):
+            raise ValueError(f"register {self.register:#x}: factory takes an address and clear")
         if self.write_only and (self.clear or self.waits):
             raise ValueError(
                 f"register {self.register:#x} is write_only: it has register, set and source alone"

@@ -216,15 +216,14 @@ class UnicornTransport(ClosesOnExit):
         if uart.divider:
             pages.add(uart.divider // PAGE_BYTES)
             self._uc.mem_map(uart.divider // PAGE_BYTES * PAGE_BYTES, PAGE_BYTES)
+        if mcu.trim is not None:  # a part that needs none
+            pages.add(mcu.trim.address // PAGE_BYTES)
+            self._map_erased(mcu.trim.address // PAGE_BYTES)
         setup, clock = early_steps(board)
         self._map_setup((*setup, *clock, *setup_steps(board)), pages)
         if mcu.watchdog is not None:
             page = mcu.watchdog.address // PAGE_BYTES * PAGE_BYTES
             self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
-        if mcu.trim is not None:  # a part that needs none
-            self._map_erased(mcu.trim.address // PAGE_BYTES)
-        for page in sorted({step.factory // PAGE_BYTES for step in clock if step.factory}):
-            self._map_erased(page)
 
     def _map_erased(self, page: int) -> None:
         """What the factory writes into each part is here as erased."""
@@ -234,10 +233,13 @@ class UnicornTransport(ClosesOnExit):
     def _map_setup(self, steps: tuple[Step, ...], mapped: set[int]) -> None:
         """Memory for the registers of the set-up; what it waits for has come already."""
         pages = {step.register // PAGE_BYTES for step in steps} - mapped
-        for page in sorted(page for page in pages if not self._in_memory(page * PAGE_BYTES)):
+        factory = {step.factory // PAGE_BYTES for step in steps if step.factory} - pages - mapped
+        for page in sorted(page for page in pages if not self._in_memory(page)):
             self._uc.mem_map(
                 page * PAGE_BYTES, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE
             )
+        for page in sorted(page for page in factory if not self._in_memory(page)):
+            self._map_erased(page)
         come: dict[tuple[int, int], int] = {}
         for step in steps:
             if step.register // PAGE_BYTES in pages:
@@ -246,9 +248,10 @@ class UnicornTransport(ClosesOnExit):
         for (register, size), bits in come.items():
             self._uc.mem_write(register, bits.to_bytes(size, "little"))
 
-    def _in_memory(self, address: int) -> bool:
+    def _in_memory(self, page: int) -> bool:
         assert self._board.mcu is not None
-        return any(m.origin <= address < m.end for m in self._board.mcu.memories)
+        memories = self._board.mcu.memories
+        return any(m.origin // PAGE_BYTES <= page <= (m.end - 1) // PAGE_BYTES for m in memories)
 
     def _map_registers(self, page: str, address: int) -> None:
         library = self._u.unicorn_py3.unicorn.uclib
