@@ -149,11 +149,10 @@ def _mspm0g(r: Registers) -> float:
     assert not outputs & 1
     loop = 32 / (1 << bits(dividers, 1, 0))
     mcu = "mspm0g3507"
-    first = {(4, 8): 0x1C, (8, 16): 0x24, (16, 32): 0x2C, (32, 48): 0x34}
-    ranges = [ends for ends in first if ends[0] <= loop <= ends[1]]
-    places = [0x41C4_0000 + first[ends] for ends in ranges]
+    first = {4: 0x1C, 8: 0x24, 16: 0x2C, 32: 0x34}  # from so many MHz into the loop on
+    place = first[max(mhz for mhz in first if mhz <= loop)]
     ((_, where, _),) = _factory(mcu, 0x400B_0128)
-    assert where in places
+    assert where == 0x41C4_0000 + place
     assert _factory(mcu, 0x400B_012C) == [(0xFFFF_FFFF, where + 4, 0)]
     vco = loop * (bits(dividers, 14, 8) + 1)
     assert 80 <= vco <= 400

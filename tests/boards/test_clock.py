@@ -321,6 +321,23 @@ def test_lpc1768_feeds_its_pll() -> None:
             assert all(s.register == 0x400F_C08C and s.write_only for s in fed)
 
 
+@pytest.mark.parametrize(
+    ("name", "lock", "key", "register"),
+    [
+        ("apollo3", 0x4000_4014, 0x47, 0x4000_4018),
+        ("r7fa4m1ab", 0x4001_E3FE, 0xA503, 0x4001_E0A0),  # OPCCR needs PRC1
+        ("r7fa4m1ab", 0x4001_E3FE, 0xA503, 0x4001_E026),
+        ("r7fa6m5bh", 0x4001_E3FE, 0xA501, 0x4001_E026),
+    ],
+)
+def test_what_is_locked_is_unlocked_first(name: str, lock: int, key: int, register: int) -> None:
+    mcu = CLOCKED[name]
+    assert mcu.clock is not None
+    steps = (*mcu.setup, *mcu.clock.steps)
+    first = next(i for i, step in enumerate(steps) if step.register == register)
+    assert _after(steps[:first], {})[lock] == key
+
+
 @pytest.mark.parametrize("board", CORTEX_M, ids=lambda board: board.name)
 def test_the_set_up_leaves_the_clock_alone(board: Board) -> None:
     """What comes behind the clock's steps does not take back what they did."""
