@@ -70,6 +70,8 @@ MCU_EDITS = [
     ("address = 0x4000_8000", "adress = 0x4000_8000", "unknown key uarts.lpuart1.adress"),
     ("address = 0x4800_0000", "address = 0xFFFF_FFF0", "outside the address space"),
     ('ip = "stm32_lpuart"', 'ip = "stm32_uart"', "uarts.lpuart1.ip must be one of"),
+    ('ip = "stm32_lpuart"', 'ip = "infineon_scb"', "infineon_scb has none of its own; say its"),
+    ("address = 0x4000_8000", "address = 0x4000_8000\ndivider = 0x4000_0000", "no divider but its"),
     ("set = 0x1,", "set = 0x1_0000_0000,", "wait and wait_clear are 32-bit masks"),
     ("set = 0x1,", "set = 0x1, wait = 0x1, write_only = true,", "it has register, set and source"),
     ("enable = [", "enable = 5 # [", "uarts.lpuart1.enable must be an array, and is an integer"),
