@@ -40,6 +40,7 @@ __all__ = [
     "Counter",
     "FlashTool",
     "Gpio",
+    "Marker",
     "Mcu",
     "Memory",
     "Pin",
@@ -48,6 +49,7 @@ __all__ = [
     "Step",
     "Uart",
     "Usb",
+    "Write",
     "all_boards",
     "load",
     "schema",
@@ -115,6 +117,40 @@ class Qemu:
 
 
 @dataclass(frozen=True)
+class Write:
+    """A value for a register."""
+
+    register: Annotated[int, "address"]
+    value: Annotated[int, "what is written, all 32 bits"]
+
+    def __post_init__(self) -> None:
+        if self.register % 4 or not 0 <= self.register < 1 << 32:
+            raise ValueError(f"register {self.register:#x} is not a word-aligned 32-bit address")
+        if not 0 <= self.value < 1 << 32:
+            raise ValueError(f"register {self.register:#x}: {self.value:#x} is no 32-bit value")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A pin whose falling edge tells an instrument when a measured run begins and ends."""
+
+    low: Annotated[Write, "drives it low"]
+    high: Annotated[Write, "drives it high, as it idles"]
+    setup: Annotated[tuple[Step, ...], "makes it an output; each clears and sets bits"]
+    source: Annotated[str, "the board's manual: where the pin is"]
+
+    def __post_init__(self) -> None:
+        if any(step.waits or step.bytes != 4 for step in self.setup):
+            raise ValueError("its setup clears and sets bits of words, and waits for nothing")
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Its setup, and the two registers, left as they are."""
+        ends = (Step(write.register, self.source) for write in (self.low, self.high))
+        return (*self.setup, *ends)
+
+
+@dataclass(frozen=True)
 class RenodePlatform:
     """One of Renode's own platforms, in the place of the generated one."""
 
@@ -147,6 +183,7 @@ class _BoardFile:
     stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
     clock: Annotated[Clock | None, "in the place of its chip's, from a crystal of the board"] = None
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
+    marker: Annotated[Marker | None, "a pin for instruments, used by MLPerf's energy mode"] = None
     memories: Annotated[
         tuple[Memory, ...], "soldered on the board: an image uses them before the chip's own"
     ] = ()
@@ -186,6 +223,7 @@ class Board:
     stack_bytes: int = 2048
     bootloader_bytes: int = 0
     setup: tuple[Step, ...] = ()
+    marker: Marker | None = None
     usb: Usb | None = None
     flash_tools: tuple[FlashTool, ...] = ()
 
@@ -338,6 +376,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         stack_bytes=data.stack_bytes,
         bootloader_bytes=data.bootloader_bytes,
         setup=data.setup,
+        marker=data.marker,
         usb=data.usb,
         flash_tools=data.flash,
     )
