@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from . import cores, paths, tomldata
 from .bootblocks import vectors_offset
 from .cores import Core
-from .desk import FlashTool, Usb
+from .desk import FlashTool, Marker, Usb, Write
 from .errors import InputError
 from .mcu import (
     Boot,
@@ -114,40 +114,6 @@ class Qemu:
             raise ValueError(f"serial is {self.serial}; QEMU's ports are 0 to 15")
         if not 0 <= self.clock_hz < 1 << 32:
             raise ValueError(f"clock_hz is {self.clock_hz}")
-
-
-@dataclass(frozen=True)
-class Write:
-    """A value for a register."""
-
-    register: Annotated[int, "address"]
-    value: Annotated[int, "what is written, all 32 bits"]
-
-    def __post_init__(self) -> None:
-        if self.register % 4 or not 0 <= self.register < 1 << 32:
-            raise ValueError(f"register {self.register:#x} is not a word-aligned 32-bit address")
-        if not 0 <= self.value < 1 << 32:
-            raise ValueError(f"register {self.register:#x}: {self.value:#x} is no 32-bit value")
-
-
-@dataclass(frozen=True)
-class Marker:
-    """A pin whose falling edge tells an instrument when a measured run begins and ends."""
-
-    low: Annotated[Write, "drives it low"]
-    high: Annotated[Write, "drives it high, as it idles"]
-    setup: Annotated[tuple[Step, ...], "makes it an output; each clears and sets bits"]
-    source: Annotated[str, "the board's manual: where the pin is"]
-
-    def __post_init__(self) -> None:
-        if any(step.waits or step.bytes != 4 for step in self.setup):
-            raise ValueError("its setup clears and sets bits of words, and waits for nothing")
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """Its setup, and the two registers, left as they are."""
-        ends = (Step(write.register, self.source) for write in (self.low, self.high))
-        return (*self.setup, *ends)
 
 
 @dataclass(frozen=True)
