@@ -1,4 +1,4 @@
-"""A board on the desk: its USB serial port, the tools that write its flash, a pin for instruments."""
+"""A board on the desk: its USB serial port, what writes its flash, a pin for instruments."""
 
 from __future__ import annotations
 
