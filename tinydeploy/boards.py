@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from . import cores, paths, tomldata
 from .bootblocks import vectors_offset
 from .cores import Core
-from .desk import FlashTool, Usb
+from .desk import FlashTool, Marker, Usb, Write
 from .errors import InputError
 from .mcu import (
     Boot,
@@ -40,6 +40,7 @@ __all__ = [
     "Counter",
     "FlashTool",
     "Gpio",
+    "Marker",
     "Mcu",
     "Memory",
     "Pin",
@@ -48,6 +49,7 @@ __all__ = [
     "Step",
     "Uart",
     "Usb",
+    "Write",
     "all_boards",
     "load",
     "schema",
@@ -147,6 +149,7 @@ class _BoardFile:
     stack_bytes: Annotated[int, "RAM that the linker keeps free for the stack, at least"] = 2048
     clock: Annotated[Clock | None, "in the place of its chip's, from a crystal of the board"] = None
     setup: Annotated[tuple[Step, ...], "register writes that this board needs"] = ()
+    marker: Annotated[Marker | None, "a pin for instruments, used by MLPerf's energy mode"] = None
     memories: Annotated[
         tuple[Memory, ...], "soldered on the board: an image uses them before the chip's own"
     ] = ()
@@ -186,6 +189,7 @@ class Board:
     stack_bytes: int = 2048
     bootloader_bytes: int = 0
     setup: tuple[Step, ...] = ()
+    marker: Marker | None = None
     usb: Usb | None = None
     flash_tools: tuple[FlashTool, ...] = ()
 
@@ -338,6 +342,7 @@ def _read_board(path: Path, folders: Sequence[Path]) -> Board:
         stack_bytes=data.stack_bytes,
         bootloader_bytes=data.bootloader_bytes,
         setup=data.setup,
+        marker=data.marker,
         usb=data.usb,
         flash_tools=data.flash,
     )

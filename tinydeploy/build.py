@@ -22,7 +22,7 @@ FAILURE_VARIABLE = "TINYDEPLOY_FAILURES"
 _TIMEOUT_S = 3600.0
 
 # Each a folder of firmware_templates.
-FIRMWARES = ("verify", "mlperf")
+FIRMWARES = ("verify", "mlperf", "mlperf_energy")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def default_out(model: Path, board: str, firmware: str = FIRMWARES[0]) -> Path:
 OPTIONS = {
     "model": "the .tflite file",
     "board": "a board's name (tinydeploy boards lists them); host is this machine",
-    "firmware": "verify, which tinydeploy talks to, or mlperf, which MLPerf Tiny's runner does",
+    "firmware": "verify, for tinydeploy; mlperf or mlperf_energy, for MLPerf Tiny's runner",
     "engine": "aot or tflm",
     "toolchain": "auto, arm-gnu, zig or host",
     "opt": "speed, size or ram",

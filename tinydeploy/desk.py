@@ -1,4 +1,4 @@
-"""How a board on the desk is reached: its USB serial port, and the tools that write its flash."""
+"""A board on the desk: its USB serial port, what writes its flash, a pin for instruments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from . import uf2
+from .mcu import Step
 
 ToolName = Literal[
     "pyocd", "openocd", "stlink", "jlink", "picotool", "uf2", "dfu", "bossac", "nrfutil", "teensy"
@@ -87,6 +88,40 @@ class FlashTool:
             raise ValueError(f"unknown UF2 family {self.family!r}; did you mean {known}?")
         if not 0 <= (self.offset or 0) < 1 << 24:
             raise ValueError(f"offset is {self.offset}")
+
+
+@dataclass(frozen=True)
+class Write:
+    """A value for a register."""
+
+    register: Annotated[int, "address"]
+    value: Annotated[int, "what is written, all 32 bits"]
+
+    def __post_init__(self) -> None:
+        if self.register % 4 or not 0 <= self.register < 1 << 32:
+            raise ValueError(f"register {self.register:#x} is not a word-aligned 32-bit address")
+        if not 0 <= self.value < 1 << 32:
+            raise ValueError(f"register {self.register:#x}: {self.value:#x} is no 32-bit value")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A pin whose falling edge tells an instrument when a measured run begins and ends."""
+
+    low: Annotated[Write, "drives it low"]
+    high: Annotated[Write, "drives it high, as it idles"]
+    setup: Annotated[tuple[Step, ...], "makes it an output; each clears and sets bits"]
+    source: Annotated[str, "the board's manual: where the pin is"]
+
+    def __post_init__(self) -> None:
+        if any(step.waits or step.bytes != 4 for step in self.setup):
+            raise ValueError("its setup clears and sets bits of words, and waits for nothing")
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Its setup, and the two registers, left as they are."""
+        ends = (Step(write.register, self.source) for write in (self.low, self.high))
+        return (*self.setup, *ends)
 
 
 def usb_numbers(name: str) -> tuple[int, int]:

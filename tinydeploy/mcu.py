@@ -141,9 +141,8 @@ class Uart:
         _check_register("address", self.address)
         _check_register("divider", self.divider)
         if (self.ip in _DIVIDED_OUTSIDE) != bool(self.divider):
-            raise ValueError(
-                f"divider is {self.divider:#x}; {' and '.join(_DIVIDED_OUTSIDE)} need it"
-            )
+            which = "no divider but its own" if self.divider else "none of its own; say its divider"
+            raise ValueError(f"{self.ip} has {which}")
         for name, hz in (("clock_hz", self.clock_hz), ("rated_hz", self.rated_hz)):
             if not 0 <= hz < _ADDRESS_SPACE:
                 raise ValueError(f"{name} is {hz}")

@@ -33,6 +33,7 @@ from .tflite.reader import loads, read_file
 from .wire import Client
 
 if TYPE_CHECKING:
+    from .boards import Board
     from .runners.base import Runner
 
 _PORT_S = 10.0  # a board that has been written comes back at its USB port
@@ -89,7 +90,7 @@ def prepare(request: BuildRequest) -> Prepared:
     emission = ENGINES[request.engine].emit(graph, target, Context(request, board, content))
     files = {**emission.files, **board_files(board)}
     if request.app is None:
-        files |= _firmware_files(request.firmware, graph)
+        files |= _firmware_files(request.firmware, graph, board)
         module = CModule(files, library=emission.library)
     else:
         files |= app.files(request.app)
@@ -97,12 +98,14 @@ def prepare(request: BuildRequest) -> Prepared:
     return Prepared(request, graph, content, board, emission.plan, module, emission.arena)
 
 
-def _firmware_files(name: str, graph: Graph) -> dict[str, str]:
+def _firmware_files(name: str, graph: Graph, board: Board) -> dict[str, str]:
     """What stands between a board's console and the model."""
-    files = {
-        path.name: path.read_text("utf-8") for path in data(f"firmware_templates/{name}").iterdir()
-    }
-    return files | {"td_mlperf.h": mlperf.header(graph)} if name == "mlperf" else files
+    folder = data(f"firmware_templates/{name.partition('_')[0]}")
+    files = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
+    if not name.startswith("mlperf"):
+        return files
+    marker = mlperf.marker_of(board) if name == "mlperf_energy" else None
+    return files | {"td_mlperf.h": mlperf.header(graph, marker)}
 
 
 def plan_build(request: BuildRequest) -> CModule:

@@ -1,4 +1,5 @@
-/* The firmware that MLPerf Tiny's runner talks to, in performance and accuracy mode.
+/* The firmware that MLPerf Tiny's runner talks to, in performance and accuracy mode; in energy mode
+ * through its interface board.
  *
  * Commands are words that end in '%'; each is answered by lines that end in "m-ready". The runner
  * loads an input as hexadecimal bytes, has it run many times between two time stamps, and reads the
@@ -38,6 +39,7 @@ static void look_at_clock(void) {
   cycles_seen = now;
 }
 
+#if !TD_MLPERF_ENERGY
 static uint32_t microseconds(void) {
   const uint32_t hz = td_board_cycles_hz();
   look_at_clock();
@@ -45,6 +47,36 @@ static uint32_t microseconds(void) {
   const uint64_t rest = cycles_passed - seconds * hz;
   return (uint32_t)(seconds * 1000000u + rest * 1000000u / hz);
 }
+#endif
+
+#if TD_MLPERF_ENERGY
+/* --- the pin whose falling edges the interface board sees */
+
+static void write_register(uint32_t address, uint32_t value) {
+  *(volatile uint32_t *)address = value;
+}
+
+/* Low for two microseconds at least. */
+static void mark(void) {
+  const uint32_t cycles = 2u * (td_board_cycles_hz() / 1000000u + 1u);
+  const uint32_t start = td_board_cycles();
+  write_register(TD_MLPERF_MARKER_LOW);
+  while (td_board_cycles() - start < cycles) continue;
+  write_register(TD_MLPERF_MARKER_HIGH);
+}
+
+static void prepare_marker(void) {
+  static const struct {
+    uint32_t address, clear, set;
+  } steps[] = TD_MLPERF_MARKER_SETUP;
+  write_register(TD_MLPERF_MARKER_HIGH);
+  for (uint32_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    const uint32_t now = *(volatile uint32_t *)steps[i].address;
+    write_register(steps[i].address, (now & ~steps[i].clear) | steps[i].set);
+  }
+  write_register(TD_MLPERF_MARKER_HIGH); /* where its clock was off before */
+}
+#endif
 
 /* --- lines */
 
@@ -233,7 +265,11 @@ static void results(void) {
   put_line("]");
 }
 
+#if TD_MLPERF_ENERGY
+static void stamp(void) { mark(); }
+#else
 static void stamp(void) { put_counted("m-lap-us-", microseconds()); }
+#endif
 
 static void infer(const char *times, const char *warm_up_times) {
   const int32_t runs = *times == '\0' ? 1 : number_in(times, MOST_RUNS);
@@ -330,6 +366,11 @@ static int receive(void) {
 int main(void) {
   td_board_init();
   if (td_model_init() != TD_OK) put_bracketed("e-", td_model_message());
+#if TD_MLPERF_ENERGY
+  prepare_marker();
+  put_line("m-timestamp-mode-energy");
+  mark();
+#endif
   put_line("m-init-done");
   put_line("m-ready");
   for (;;) {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import unicorn
 from click.testing import CliRunner
 
 from tests.e2e import serialkit
@@ -23,6 +24,7 @@ from tinydeploy.oracle import open_oracle
 from tinydeploy.pipeline import Built
 from tinydeploy.runners import RUNNERS, Transport
 from tinydeploy.runners.serial import SerialRunner
+from tinydeploy.runners.unicorn import UnicornTransport
 from tinydeploy.tflite.reader import loads
 from tinydeploy.tflite.writer import Model, Operator, Tensor, constant, write
 
@@ -250,3 +252,46 @@ def test_other_models_are_refused(tmp_path: Path):
 def test_verify_is_not_for_it(firmware: Built):
     with pytest.raises(InputError, match="is not for verify"):
         pipeline.prove(firmware, [])
+
+
+def test_energy_mode_marks_a_pin_and_prints_no_time(tmp_path: Path):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(network("kws01"))
+    request = BuildRequest(
+        model, BOARD, firmware="mlperf_energy", strict=True, out=tmp_path / "out"
+    )
+    built = pipeline.build(request)
+    marker = built.prepared.board.marker
+    assert marker is not None
+    mode = marker.setup[-1]
+    writes: list[tuple[int, int]] = []
+
+    def on_write(_uc: object, _kind: int, address: int, _size: int, value: int, _: object) -> None:
+        writes.append((address, value))
+
+    with UnicornTransport(built.firmware) as transport:
+        for register in {mode.register, marker.low.register}:
+            transport._uc.hook_add(
+                unicorn.UC_HOOK_MEM_WRITE, on_write, begin=register, end=register + 3
+            )
+        host = Host(transport)
+        assert host.until_ready() == ["m-timestamp-mode-energy", "m-init-done"]
+        low, high = ((w.register, w.value) for w in (marker.low, marker.high))
+        assert writes == [high, (mode.register, mode.set), high, low, high]
+        sent, _ = sample("kws01", 0, built.prepared.graph)
+        host.load(sent)
+        writes.clear()
+        lines = [re.sub(r"\d+$|\[.*\]$", "*", line) for line in host.ask("infer 3 1")]
+        assert lines == [
+            "m-warmup-start-*", "m-warmup-done", "m-infer-start-*", "m-infer-done", "m-results-*",
+        ]  # fmt: skip
+        assert writes == [low, high] * 2
+        assert host.ask("timestamp") == []
+        assert writes == [low, high] * 3
+
+
+def test_energy_mode_needs_a_pin(tmp_path: Path):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(network("kws01"))
+    with pytest.raises(InputError, match="nucleo_f746zg names no pin for MLPerf's energy mode"):
+        pipeline.prepare(BuildRequest(model, "nucleo_f746zg", firmware="mlperf_energy"))

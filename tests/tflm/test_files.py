@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from tests.support import MODEL_NAMES, REPOSITORY
 from tests.tflm import fake
+from tinydeploy import boards
 from tinydeploy.cli import main
 from tinydeploy.engines import tflm, tflm_arena
 from tinydeploy.engines.tflm_operators import METHODS, TYPED
@@ -78,6 +79,24 @@ def test_exactly_the_operators_of_a_model_are_registered(name: str, models: Path
     assert calls == [r.method for r in used]
     assert f"MicroMutableOpResolver<{len(used)}>" in files["model_resolver.h"]
     assert "kArenaBytes = 4096;" in files["model.cc"]
+
+
+@pytest.mark.parametrize(
+    ("board", "looks"),
+    [
+        ("mps2_an386", True),
+        ("nucleo_l4r5zi", False),
+        ("mimxrt1060_evk", False),
+        ("mps3_an547", True),
+    ],
+)
+def test_writes_to_the_null_pointer_are_looked_for_where_they_are_no_fault(
+    board: str, looks: bool
+) -> None:
+    graph, _ = loaded(DIGITS)
+    files = tflm.glue_files(graph, tflm.registrations(graph), 4096, boards.load(board))
+    assert ("low_memory_sum" in files["model.cc"]) == looks
+    assert "td_tflm_arena_bytes" in files["model.cc"]
 
 
 def test_the_array_is_the_file() -> None:

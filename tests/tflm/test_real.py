@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.tflm import PUBLISHED
+from tests.e2e import test_mlperf
 from tests.kernels.batch import draw_cases
 from tests.support import MODEL_NAMES, REPOSITORY, Golden, require
 from tinydeploy import boards, pipeline
@@ -137,3 +138,23 @@ def test_the_library_holds_every_operator(operator: str, tmp_path: Path, cache: 
         model, "nucleo_l4r5zi", engine="tflm", out=tmp_path, cache=cache, arena_bytes=32768
     )
     assert pipeline.build(request).report.outcome == "built"
+
+
+def test_mlperf_firmware_on_a_core_without_memory_at_0(models: Path, tmp_path: Path) -> None:
+    """Its arena is measured too; the runner's commands are answered as by engine aot."""
+    require("arm-gnu", "unicorn", "oracle")
+    request = BuildRequest(
+        models / "kws_int8.tflite", "nucleo_h743zi", engine="tflm", firmware="mlperf",
+        out=tmp_path, strict=True,
+    )  # fmt: skip
+    built = pipeline.build(request)
+    graph, content = built.prepared.graph, built.prepared.content
+    with pipeline.find_runner("unicorn", built.prepared.board).open(built.firmware) as transport:
+        host = test_mlperf.Host(transport)
+        assert host.until_ready() == ["m-init-done"]
+        sent, stored = test_mlperf.sample("kws01", 3, graph)
+        host.load(sent)
+        told = test_mlperf.results(host.ask("infer 1 1"))
+    np.testing.assert_allclose(
+        told, test_mlperf.expected("kws01", content, sent, stored), rtol=1e-6, atol=6e-7
+    )

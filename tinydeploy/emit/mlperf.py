@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .. import __version__
+from ..boards import Board, Marker
 from ..errors import InputError
 from ..graph import DType, Graph
 
@@ -38,8 +39,26 @@ TASKS: Mapping[str, Task] = {
 _PROFILE = "ULPMark for tinyML Firmware V0.0.1"
 
 
-def header(graph: Graph) -> str:
+def marker_of(board: Board) -> Marker:
+    """The pin that time stamps are falling edges of, in energy mode.
+
+    Raises:
+        InputError: The board names none.
+    """
+    if board.marker is None:
+        raise InputError(
+            f"{board.name} names no pin for MLPerf's energy mode",
+            "add a [marker] table to a board of your own: docs/mlperf.md",
+        )
+    return board.marker
+
+
+def header(graph: Graph, marker: Marker | None = None) -> str:
     """The text of td_mlperf.h.
+
+    Args:
+        graph: The model.
+        marker: The pin of energy mode; None is performance and accuracy mode.
 
     Raises:
         InputError: The model is for none of the tasks.
@@ -79,6 +98,12 @@ def header(graph: Graph) -> str:
         "OUTPUT_SCALE": _literal(last.scale),
         "OUTPUT_ZERO": f"({last.zero_point})",
     }
+    values["ENERGY"] = f"{int(marker is not None)}"
+    if marker is not None:
+        rows = (f"{{{s.register:#x}u, {s.clear:#x}u, {s.set:#x}u}}" for s in marker.setup)
+        values["MARKER_SETUP"] = f"{{{', '.join(rows)}}}"
+        for end, write in (("LOW", marker.low), ("HIGH", marker.high)):
+            values[f"MARKER_{end}"] = f"{write.register:#x}u, {write.value:#x}u"
     lines = [f"#define TD_MLPERF_{key} {value}" for key, value in values.items()]
     return "\n".join(
         [

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import __version__, paths
+from ..boards import Board
 from ..emit.carray import bytes_text, c_array, c_array_header
 from ..emit.names import comment
 from ..emit.rendering import environment
@@ -85,7 +86,8 @@ class Tflm:
             arena = replace(arena, used_bytes=measured.used_bytes)
         if given > _MOST_ARENA_BYTES:
             raise InputError(f"an arena of {given} bytes is more than any board has")
-        files = model_files(graph, context.content, used, given, context.request.measuring)
+        measured_on = context.board if context.request.measuring else None
+        files = model_files(graph, context.content, used, given, measured_on)
         return Emission(_plan(graph, target, context.content, used, given), files, library, arena)
 
 
@@ -173,13 +175,17 @@ def model_files(
     content: bytes,
     used: Sequence[Registration],
     arena_bytes: int,
-    measuring: bool = False,
+    measured_on: Board | None = None,
 ) -> dict[str, str]:
-    """All C and C++ of the model, file name -> text."""
+    """All C and C++ of the model, file name -> text.
+
+    Args:
+        measured_on: Where it tells what it uses of the arena; None: it is no such firmware.
+    """
     return {
         **array_files(graph, content),
         "model_resolver.h": resolver_header(graph, used),
-        **glue_files(graph, used, arena_bytes, measuring),
+        **glue_files(graph, used, arena_bytes, measured_on),
         **_shipped(_VERBATIM),
     }
 
@@ -205,9 +211,12 @@ def resolver_header(graph: Graph, used: Sequence[Registration], first_header: st
 
 
 def glue_files(
-    graph: Graph, used: Sequence[Registration], arena_bytes: int, measuring: bool = False
+    graph: Graph,
+    used: Sequence[Registration],
+    arena_bytes: int,
+    measured_on: Board | None = None,
 ) -> dict[str, str]:
-    """What makes td_model.h of the array, the resolver and an interpreter."""
+    """What makes td_model.h of the array, the resolver and an interpreter; see `model_files`."""
     position = {r.name: i for i, r in enumerate(used)}
     tensors = graph.tensors
     model = render(
@@ -222,9 +231,16 @@ def glue_files(
         sha256=bytes_text(bytes.fromhex(graph.sha256)),
         inputs=len(graph.inputs),
         outputs=len(graph.outputs),
-        measuring=measuring,
+        measuring=measured_on is not None,
+        null_is_memory=measured_on is not None and _null_is_memory(measured_on),
     )
     return {"model.cc": model, **_shipped(_GLUE)}
+
+
+def _null_is_memory(board: Board) -> bool:
+    """Whether a write to the null pointer is no fault in the emulator that runs the board."""
+    assert board.mcu is not None
+    return not board.unicorn or any(memory.origin == 0 for memory in board.mcu.memories)
 
 
 def _shipped(names: Sequence[str]) -> dict[str, str]:

@@ -220,7 +220,8 @@ class UnicornTransport(ClosesOnExit):
             pages.add(mcu.trim.address // PAGE_BYTES)
             self._map_erased(mcu.trim.address // PAGE_BYTES)
         setup, clock = early_steps(board)
-        self._map_setup((*setup, *clock, *setup_steps(board)), pages)
+        marker = board.marker.steps if board.marker else ()
+        self._map_setup((*setup, *clock, *setup_steps(board), *marker), pages)
         if mcu.watchdog is not None:
             page = mcu.watchdog.address // PAGE_BYTES * PAGE_BYTES
             self._uc.mem_map(page, PAGE_BYTES, self._u.UC_PROT_READ | self._u.UC_PROT_WRITE)
