@@ -126,6 +126,8 @@ GOALS = (
     Goal("Cortex-M55, RAM in bytes", "arena_bytes", "cortex-m55", "speed", _RAM, _TFLM_RAM),
     Goal("Cortex-M3, RAM in bytes", "arena_bytes", "cortex-m3", "speed", _RAM, {}),
     Goal("Cortex-M0, RAM in bytes", "arena_bytes", "cortex-m0", "speed", _RAM, {}),
+    Goal("Cortex-M4, RAM with --opt ram", "arena_bytes", "cortex-m4", "ram", _RAM, _TFLM_RAM),
+    Goal("Cortex-M4, instructions then", "instructions", "cortex-m4", "ram", {}, {}),
     Goal("flash beside weights, for speed", "code_bytes", "cortex-m4", "speed",
          _row(14 << 10, 14 << 10, 14 << 10, 4 << 10), _theirs(56_620, 56_620, 54_392, 30_804)),
     Goal("flash beside weights, for size", "code_bytes", "cortex-m4", "size",

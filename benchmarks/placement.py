@@ -3,7 +3,8 @@
 For each model and core: the largest live set, the arena that first-fit in the best of four orders
 takes, the one of the plan without moved activations, the smallest there is, and the plan's own.
 The smallest is found and proven by a constraint solver where one is installed
-(`pip install ortools`), within a time limit: else it is what was proven, as "[from, to]".
+(`pip install "tinydeploy[placement]"`), within a time limit: else it is what was proven, as
+"[from, to]".
 """
 
 from __future__ import annotations

@@ -16,8 +16,11 @@ def _ceil(size: int, unit: int = 8) -> int:
 
 
 def trailing(variants: Iterable[Variant]) -> Iterator[Variant]:
-    """Each variant that may trail, doing so: output, input, scratch, with gaps around them."""
-    for variant in variants:
+    """Each variant that may trail, doing so: output, input, scratch, with gaps around them.
+
+    Where the distance has a step, every other one is a step farther.
+    """
+    for position, variant in enumerate(variants):
         if not variant.plan.calls or not variant.plan.calls[0].trails:
             continue
         (call,) = variant.plan.calls
@@ -25,6 +28,7 @@ def trailing(variants: Iterable[Variant]) -> Iterator[Variant]:
         taken, made = call.inputs[trail.source], call.outputs[trail.sink]
         places = variant.plan.placements
         start = _GAP_BYTES + _ceil(trail.bytes, trail.multiple)
+        start += trail.multiple if trail.multiple > 1 and position % 2 else 0
         end = max(start + places[taken].bytes, _GAP_BYTES + places[made].bytes) + _GAP_BYTES
         moved = {
             taken: replace(places[taken], offset=start),

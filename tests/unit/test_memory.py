@@ -70,7 +70,7 @@ def test_outputs_lie_over_inputs_from_their_distance_on(
 def test_moves_destroy_nothing(items: list[Buffer], distances: list[int], budget: int) -> None:
     by_call = {items[j].first: (i, j) for i, j in trailing(items, distances)}  # one a call
     trails = dict(zip(by_call.values(), distances, strict=False))
-    placed = place_moving(Problem(items, trails), budget)
+    placed = place_moving(Problem(items, trails), budget, 32)
     assert sum(items[i].size for i in placed.moved) <= budget
     for call in sorted({b.first for b in items} | {b.last for b in items}):
         alive = [i for i, b in enumerate(items) if b.first <= call <= b.last]
@@ -98,7 +98,7 @@ def _disjoint(items: list[Buffer], a: tuple[int, int], b: tuple[int, int]) -> bo
 def test_a_deep_chain_moves_its_inputs_up() -> None:
     chain = [Buffer(8000, i - 1, i) for i in range(101)]
     problem = Problem(chain, {(i, i + 1): 448 if i % 2 else 0 for i in range(100)})
-    still, moving = place_moving(problem, 0), place_moving(problem, 200_000)
+    still, moving = (place_moving(problem, budget, 8) for budget in (0, 200_000))
     assert not still.moved
     assert peak(chain, still.offsets) > 15_000
     assert 1 < len(moving.moved) <= 25

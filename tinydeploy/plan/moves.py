@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from .memory import bisect, lower_bound, peak, place
 from .search import Buffer, Offsets, Problem
 
-_LEAST_GAIN = 8  # of the arena one part: for less nothing is moved
-
 
 @dataclass(frozen=True)
 class Placed:
@@ -29,15 +27,16 @@ class Placed:
     moved: Mapping[int, int] = field(default_factory=dict)
 
 
-def place_moving(problem: Problem, budget_bytes: int) -> Placed:
+def place_moving(problem: Problem, budget_bytes: int, least_gain: int) -> Placed:
     """Places all buffers, and moves those that are worth it.
 
     Args:
         budget_bytes: How much may be moved in all.
+        least_gain: Nothing is moved for less than one part of so many of the arena.
     """
     still = place(problem)
     bound, most = lower_bound(problem), peak(problem, still)
-    most -= most // _LEAST_GAIN
+    most -= most // least_gain
     if bound > most or not problem.trails:
         return Placed(still)
     finer = _with_copies(problem)

@@ -16,6 +16,8 @@ from .strips import in_strips
 
 # Multiply-accumulates for each byte that may be moved: that is half a per cent of instructions.
 _MACS_A_BYTE = 64
+# For less than one part of so many of the arena nothing is moved.
+_LEAST_GAIN = 8
 _MOST_RUNS = 3  # of layers in strips
 
 
@@ -28,12 +30,13 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     """
     calls = lower(graph, target)
     macs = sum(call.macs for call in calls)
-    budget = macs if target.optimize is Optimize.RAM else macs // _MACS_A_BYTE
+    budget, least_gain = macs // _MACS_A_BYTE, _LEAST_GAIN
     if target.optimize is Optimize.RAM:
         calls = _with_strips(graph, target, calls)
+        budget, least_gain = macs, 4 * _LEAST_GAIN
     owner = _share_memory(graph, calls)
     problem, tensors = _problem(graph, calls, owner)
-    placed = place_moving(problem, budget)
+    placed = place_moving(problem, budget, least_gain)
 
     def placement(position: int) -> Placement:
         b = problem.buffers[position]

@@ -24,7 +24,8 @@ KERNEL = Kernel("td_strips", Isa.SCALAR)
 _ROWS = (4, 2, 1)  # of the run's output at a time
 _LONGEST = 12  # layers of a run
 _BY_ROWS = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
-_NEAR = 32  # larger strips, of fewer calls, may take one part more of the arena than the best
+_LEAST_GAIN = 32  # of the arena: of two runs, the one that takes less must by one part of so many
+_WORTH = 8  # and the first one takes one part of so many less than none
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def in_strips(
             if whole is None:
                 continue
             other = (*calls[:first], whole, *calls[end:])
-            enough = least - least // _NEAR
+            enough = least - least // (_WORTH if best is calls else _LEAST_GAIN)
             takes = bytes_of(other, enough)
             if takes < enough:
                 least, best = takes, other
