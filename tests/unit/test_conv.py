@@ -11,9 +11,9 @@ from tests.support import MODEL_NAMES, MODELS, require
 from tinydeploy.errors import InputError
 from tinydeploy.fixedpoint import quantize_multiplier
 from tinydeploy.graph import Graph
-from tinydeploy.ops import conv_2d
+from tinydeploy.ops import conv_2d, fully_connected
 from tinydeploy.ops.convolution import Requantization, pair_weights
-from tinydeploy.plan.plan import Isa, Target
+from tinydeploy.plan.plan import Isa, Kernel, Optimize, Target
 from tinydeploy.plan.select import select_kernel
 from tinydeploy.tflite import reader
 from tinydeploy.tflite.schema import Conv2DOptions, FullyConnectedOptions, Padding
@@ -113,6 +113,31 @@ def test_dsp_kernels_take_weights_and_sums_that_go_in_pairs() -> None:
         source = Tensor((1, 6, 6, depth), scales=(0.5,), zero_points=(-3,))
         (node,) = _conv([source, weights]).nodes
         assert select_kernel(node, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "expected"),
+    [
+        ((8, 64), 127, fully_connected.EIGHTS),
+        ((12, 64), 127, fully_connected.DSP),
+        ((8, 60), 127, fully_connected.DSP),
+        # A sum of 24 bits and more; a pair that does not fit into 16 bits.
+        ((8, 600), 127, fully_connected.DSP),
+        ((8, 64), -128, fully_connected.SCALAR),
+    ],
+)
+def test_fully_connected_layers_of_eights(
+    shape: tuple[int, int], value: int, expected: Kernel
+) -> None:
+    source = Tensor((1, shape[1]), scales=(0.5,), zero_points=(-3,))
+    weights = constant(np.full(shape, value, np.int8), (0.01,))
+    options: dict[int, Option] = {FullyConnectedOptions.FUSED_ACTIVATION: int8(0)}
+    result = Tensor((1, shape[0]), scales=(0.7,))
+    content = single_operator("FULLY_CONNECTED", [source, weights], [result], options)
+    (node,) = reader.loads(content, "fc").nodes
+    assert select_kernel(node, Target((Isa.DSP, Isa.SCALAR))) == expected
+    small = select_kernel(node, Target((Isa.DSP, Isa.SCALAR), Optimize.SIZE))
+    assert small in (fully_connected.DSP, fully_connected.SCALAR)
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)

@@ -88,7 +88,7 @@ static __attribute__((noinline, unused)) int32_t td_requantize_any(int32_t a, in
   return td_offset_and_saturate(v, offset);
 }
 
-#if defined(__thumb__) && !defined(__thumb2__)
+#if defined(__thumb__) && !defined(__thumb2__) && !defined(__OPTIMIZE_SIZE__)
 /* td_requantize_to_int8 of a channel that shifts to the right. */
 static __attribute__((noinline, unused)) int32_t td_requantize_right(int32_t a, int32_t doubled,
                                                                      int32_t right,
@@ -122,10 +122,9 @@ static __attribute__((noinline, unused)) int32_t td_requantize_right(int32_t a, 
  * multiplier is at least 2^30. */
 static inline int32_t td_requantize_to_int8(int32_t a, int32_t doubled, int32_t right,
                                             int32_t offset) {
-#ifdef __thumb__
+#if defined(__thumb2__)
   if (right > 0) {
     /* `divide`: what rounding adds is the bit that the shift drops last. */
-#ifdef __thumb2__
     uint32_t half = 1u << 31;
     int32_t v = a;
     __asm__(
@@ -138,10 +137,9 @@ static inline int32_t td_requantize_to_int8(int32_t a, int32_t doubled, int32_t 
         : [a] "r"(a), [doubled] "r"(doubled), [right] "r"(right), [offset] "r"(offset)
         : "cc");
     return v;
-#else
-    return td_requantize_right(a, doubled, right, offset);
-#endif
   }
+#elif defined(__thumb__) && !defined(__OPTIMIZE_SIZE__)
+  if (right > 0) return td_requantize_right(a, doubled, right, offset);
 #endif
   return td_requantize_any(a, doubled, right, offset);
 }

@@ -67,12 +67,4 @@ void td_s8_fully_connected__mve(const td_fully_connected *p, const int8_t *in, i
 void td_s8_fully_connected_any_scale__mve(const td_fully_connected *p, const int8_t *in,
                                           int8_t *out, void *scratch);
 
-/* weights_zero_point times the sum of a row of the input: what each channel subtracts. */
-static inline uint32_t td_fully_connected_offset(const td_fully_connected *p, const int8_t *row) {
-  int32_t sum = 0;
-  if (p->weights_zero_point == 0) return 0;
-  for (int32_t d = 0; d < p->in_depth; ++d) sum += row[d];
-  return (uint32_t)sum * (uint32_t)p->weights_zero_point;
-}
-
 #endif

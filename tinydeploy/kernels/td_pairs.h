@@ -20,11 +20,26 @@
 
 enum { TD_PAIR_QUADS = 64 /* what td_step_pairs adds up at most, in fours */ };
 
+static inline int32_t td_pair(int32_t a, int32_t b) {
+#if TD_PAIR_SHIFT == 16
+  /* Negated: two products of a pixel then never exceed 16 bits. */
+  return -b * (1 << TD_PAIR_SHIFT) - a;
+#else
+  return b * (1 << TD_PAIR_SHIFT) + a;
+#endif
+}
+
 /* `pairs`: [count]. */
 static inline void td_pack_pairs(const int8_t *a, const int8_t *b, int32_t count, int32_t *pairs) {
-  for (const int8_t *end = a + count; a != end; ++a, ++b, ++pairs) {
-    *pairs = *b * (1 << TD_PAIR_SHIFT) + *a;
+#ifndef __OPTIMIZE_SIZE__
+  for (; count >= 4; count -= 4, a += 4, b += 4, pairs += 4) {
+    pairs[0] = td_pair(a[0], b[0]);
+    pairs[1] = td_pair(a[1], b[1]);
+    pairs[2] = td_pair(a[2], b[2]);
+    pairs[3] = td_pair(a[3], b[3]);
   }
+#endif
+  for (; count > 0; --count) *pairs++ = td_pair(*a++, *b++);
 }
 
 /* What a step of at most TD_PAIR_QUADS reads, and the sums [channel, pixel] that it leaves. */
@@ -37,10 +52,9 @@ typedef struct {
 
 #if TD_PAIR_SHIFT == 16
 
-/* r5 holds two products of each pixel less 1 each, so that both fit whatever they are. The bit that
- * is shifted out of it last tells whether the lower half is negative. */
+/* r5 holds two products of each pixel. The bit that is shifted out of it last tells whether the
+ * lower half is negative. */
 #define TD_HALVES        \
-  "add r5, r9\n\t"       \
   "sxth r2, r5\n\t"      \
   "adds r6, r6, r2\n\t"  \
   "asrs r5, r5, #16\n\t" \
@@ -48,19 +62,14 @@ typedef struct {
 
 /* One of the four channels. */
 static inline void td_step_channel(td_pair_step *step, int32_t channel) {
-  const int32_t quads = (int32_t)(step->end - step->pairs) / 4;
-  int32_t *sums = step->sums + 2 * channel;
   register td_pair_step *r0 __asm__("r0") = step;
   register const int8_t *r1 __asm__("r1") = step->weights + 4 * channel;
-  register int32_t *r2 __asm__("r2") = sums;
-  register int32_t r3 __asm__("r3") = -0x10001;
-  sums[0] = 2 * quads;
-  sums[1] = 2 * quads;
+  register int32_t *r2 __asm__("r2") = step->sums + 2 * channel;
   __asm__ volatile(
       ".syntax unified\n\t"
       "mov r12, r2\n\t"
-      "mov r9, r3\n\t"
-      "ldm r2!, {r6, r7}\n\t"
+      "movs r6, #0\n\t"
+      "movs r7, #0\n\t"
       "ldr r2, [r0, #8]\n\t"
       "mov r8, r2\n\t"
       "ldr r0, [r0]\n"
@@ -84,10 +93,12 @@ static inline void td_step_channel(td_pair_step *step, int32_t channel) {
       "cmp r0, r8\n\t"
       "bne 1b\n\t"
       "mov r2, r12\n\t"
+      "negs r6, r6\n\t"
+      "negs r7, r7\n\t"
       "stm r2!, {r6, r7}\n\t"
-      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
+      : "+r"(r0), "+r"(r1), "+r"(r2)
       :
-      : "r4", "r5", "r6", "r7", "r8", "r9", "r12", "cc", "memory");
+      : "r3", "r4", "r5", "r6", "r7", "r8", "r12", "cc", "memory");
 }
 
 #undef TD_HALVES

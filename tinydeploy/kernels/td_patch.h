@@ -46,10 +46,11 @@ static inline const int8_t *td_patch_at(const td_conv_2d *p, const int8_t *image
   if (whole_rows && top >= 0 && left >= 0 && right <= p->in_w &&
       top + (p->kernel_h - 1) * p->dilation_h < p->in_h) {
     const int8_t *from = image + (top * p->in_w + left) * depth;
+    const int32_t bytes = p->kernel_w * depth, to_step = p->row_bytes;
+    const int32_t from_step = p->dilation_h * p->in_w * depth;
     int8_t *to = column;
-    for (int32_t ky = 0; ky < p->kernel_h; ++ky, to += p->row_bytes) {
-      td_copy(to, from, p->kernel_w * depth);
-      from += p->dilation_h * p->in_w * depth;
+    for (int32_t ky = p->kernel_h; ky > 0; --ky, to += to_step, from += from_step) {
+      td_copy(to, from, bytes);
     }
     return column;
   }

@@ -111,11 +111,57 @@ static int32_t all_shift_right(const td_depthwise_conv_2d *p) {
   return 1;
 }
 
-/* Output channels o to o + 3 from as many input channels. */
-static void four_channels(const td_depthwise_conv_2d *p, const td_taps *t, int32_t o, int8_t *out) {
+#if defined(__thumb__) && !defined(__OPTIMIZE_SIZE__)
+
+#define PRODUCT(acc, at)   \
+  "movs r3, #" at          \
+  "\n\t"                   \
+  "ldrsb r4, [r2, r3]\n\t" \
+  "ldrsb r5, [r1, r3]\n\t" \
+  "muls r4, r5, r4\n\t"    \
+  "add " acc ", r4\n\t"
+
+static void sum_taps(const td_depthwise_conv_2d *p, const td_taps *t, int32_t o, uint32_t *sums) {
+  register const intptr_t *r0 __asm__("r0") = t->offsets;
+  register const int8_t *r1 __asm__("r1") = p->weights + o;
+  register const intptr_t *r2 __asm__("r2") = t->offsets + p->kernel_h * p->kernel_w;
+  register uintptr_t r3 __asm__("r3") = t->origin + (uintptr_t)o;
+  register int32_t r4 __asm__("r4") = p->out_c;
+  register uint32_t *r5 __asm__("r5") = sums;
+  __asm__ volatile(
+      ".syntax unified\n\t"
+      "mov r10, r3\n\t"
+      "mov r11, r2\n\t"
+      "mov r12, r4\n\t"
+      "push {r5}\n\t"
+      "movs r6, #0\n\t"
+      "movs r7, #0\n\t"
+      "mov r8, r6\n\t"
+      "mov r9, r6\n"
+      "1:\n\t"
+      "ldm r0!, {r2}\n\t"
+      "add r2, r10\n\t" PRODUCT("r6", "0") PRODUCT("r7", "1") PRODUCT("r8", "2")
+      PRODUCT("r9", "3")
+      "add r1, r12\n\t"
+      "cmp r0, r11\n\t"
+      "bne 1b\n\t"
+      "pop {r5}\n\t"
+      "mov r0, r8\n\t"
+      "mov r1, r9\n\t"
+      "stm r5!, {r6, r7}\n\t"
+      "stm r5!, {r0, r1}\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5)
+      :
+      : "r6", "r7", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+}
+
+#undef PRODUCT
+
+#else
+
+static void sum_taps(const td_depthwise_conv_2d *p, const td_taps *t, int32_t o, uint32_t *sums) {
   const intptr_t *offset = t->offsets, *const end = offset + p->kernel_h * p->kernel_w;
   const int8_t *w = p->weights + o;
-  const int32_t *requant = p->requant + 3 * o;
   const uintptr_t origin = t->origin + (uintptr_t)o;
   uint32_t a = 0, b = 0, c = 0, d = 0;
   for (; offset != end; ++offset, w += p->out_c) {
@@ -125,10 +171,23 @@ static void four_channels(const td_depthwise_conv_2d *p, const td_taps *t, int32
     c += (uint32_t)(x[2] * w[2]);
     d += (uint32_t)(x[3] * w[3]);
   }
-  out[o] = finish(p, requant, a);
-  out[o + 1] = finish(p, requant + 3, b);
-  out[o + 2] = finish(p, requant + 6, c);
-  out[o + 3] = finish(p, requant + 9, d);
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
+}
+
+#endif
+
+/* Output channels o to o + 3 from as many input channels. */
+static void four_channels(const td_depthwise_conv_2d *p, const td_taps *t, int32_t o, int8_t *out) {
+  const int32_t *requant = p->requant + 3 * o;
+  uint32_t sums[4];
+  sum_taps(p, t, o, sums);
+  out[o] = finish(p, requant, sums[0]);
+  out[o + 1] = finish(p, requant + 3, sums[1]);
+  out[o + 2] = finish(p, requant + 6, sums[2]);
+  out[o + 3] = finish(p, requant + 9, sums[3]);
 }
 
 static int32_t by_fours(const td_depthwise_conv_2d *p, const td_taps *t, int8_t *out) {

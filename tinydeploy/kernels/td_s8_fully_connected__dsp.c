@@ -76,9 +76,17 @@ static inline const int8_t *run(const int8_t *from, const int8_t *weights, int32
   return weights;
 }
 
+/* weights_zero_point times the sum of a row of the input: what each channel subtracts. */
+static uint32_t row_offset(const td_fully_connected *p, const int8_t *row) {
+  int32_t sum = 0;
+  if (p->weights_zero_point == 0) return 0;
+  for (int32_t d = 0; d < p->in_depth; ++d) sum += row[d];
+  return (uint32_t)sum * (uint32_t)p->weights_zero_point;
+}
+
 static void row(const td_fully_connected *p, const int8_t *in, int8_t *out) {
   const int32_t *requant = p->requant, *folded = p->folded;
-  const uint32_t offset = td_fully_connected_offset(p, in);
+  const uint32_t offset = row_offset(p, in);
   const int32_t tail = p->in_depth % 4;
   const int8_t *weights = p->weights;
   int8_t last[4] = {0};

@@ -8,7 +8,7 @@ typedef struct {
   uint32_t sums[8];
 } block;
 
-#if defined(__thumb__) && !defined(__thumb2__) && !defined(__OPTIMIZE_SIZE__)
+#if defined(__thumb__) && !defined(__thumb2__)
 
 #define PRODUCT(acc, weights, at) \
   "ldrb r3, [" weights ", #" at   \
@@ -22,12 +22,37 @@ typedef struct {
       PRODUCT("r6", "r0", at_2) PRODUCT("r7", "r0", at_3) PRODUCT("r10", "r5", at_0) \
           PRODUCT("r11", "r5", at_1) PRODUCT("r12", "r5", at_2) PRODUCT("lr", "r5", at_3)
 
+#ifdef __OPTIMIZE_SIZE__
+/* One input a turn, the last of four first. */
+#define BEGIN       \
+  "adds r1, #3\n\t" \
+  "adds r2, #3\n\t"
+#define QUAD                      \
+  INPUT("0", "0", "4", "8", "12") \
+  "subs r1, #1\n\t"               \
+  "adds r0, #1\n\t"               \
+  "adds r5, #1\n\t"               \
+  "lsls r3, r0, #30\n\t"          \
+  "bne 1b\n\t"                    \
+  "adds r0, #12\n\t"              \
+  "adds r5, #12\n\t"              \
+  "adds r1, #8\n\t"
+#else
+#define BEGIN ""
+#define QUAD \
+  INPUT("0", "3", "7", "11", "15") INPUT("1", "2", "6", "10", "14")       \
+  INPUT("2", "1", "5", "9", "13") INPUT("3", "0", "4", "8", "12")         \
+  "adds r0, #16\n\t"                                                      \
+  "adds r5, #16\n\t"                                                      \
+  "adds r1, #4\n\t"
+#endif
+
 /* A high register can be added to: eight channels share an input. */
 static void add_products(block *state) {
   register block *r0 __asm__("r0") = state;
   __asm__ volatile(
       ".syntax unified\n\t"
-      "ldm r0!, {r1, r2, r3, r5}\n\t"
+      "ldm r0!, {r1, r2, r3, r5}\n\t" BEGIN
       "push {r0, r2}\n\t"
       "ldm r0!, {r2, r4, r6, r7}\n\t"
       "mov r8, r2\n\t"
@@ -40,11 +65,7 @@ static void add_products(block *state) {
       "mov lr, r4\n\t"
       "movs r0, r3\n\t"
       "movs r4, #128\n"
-      "1:\n\t" INPUT("0", "3", "7", "11", "15") INPUT("1", "2", "6", "10", "14")
-      INPUT("2", "1", "5", "9", "13") INPUT("3", "0", "4", "8", "12")
-      "adds r0, #16\n\t"
-      "adds r5, #16\n\t"
-      "adds r1, #4\n\t"
+      "1:\n\t" QUAD
       "ldr r3, [sp, #4]\n\t"
       "cmp r1, r3\n\t"
       "bne 1b\n\t"
@@ -65,6 +86,8 @@ static void add_products(block *state) {
 
 #undef PRODUCT
 #undef INPUT
+#undef BEGIN
+#undef QUAD
 
 #else
 
