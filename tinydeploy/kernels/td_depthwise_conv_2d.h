@@ -96,6 +96,14 @@ void td_s8_depthwise_conv_2d_any_scale__mve(const td_depthwise_conv_2d *p, const
 void td_s16_depthwise_conv_2d__mve(const td_depthwise_conv_2d *p, const int16_t *in, int16_t *out,
                                    void *scratch);
 
+/* A kernel of 1 row and at most 13 columns without dilation, strides of 1; in_c is out_c, and a
+ * line less than 9362 bytes from place to place. `transposed` as above. weights: [out_c, 16], three
+ * zeros before each, then 8 zeros. requant: [out_c, 3] of folded and a scale and multiplier of
+ * td_mve.h. scratch: out_w rounded up to 4 and 12 bytes. A channel of a line is read before it is
+ * written. */
+void td_s8_depthwise_conv_2d_line__mve(const td_depthwise_conv_2d *p, const int8_t *in, int8_t *out,
+                                       void *scratch);
+
 /* A kernel of 3 x 3 without dilation, both strides 1 or both 2, in_c is out_c.
  * weights: [out_c, 4, 4] of column and row, the first of each all zeros; then 8 zeros. requant:
  * [out_c, 3] of folded and a scale and multiplier of td_mve.h. scratch: 64 bytes for each of

@@ -12,6 +12,12 @@
 
 enum { COLUMN = 8 /* words */ };
 
+/* Of the input: its first column, and the bytes to the next one: 0 where it lies outside. */
+typedef struct {
+  const int8_t *at;
+  int32_t step;
+} td_row;
+
 /* Four channels of two rows of the output. */
 typedef struct {
   int32_t lower;       /* bytes to the row below; 0 where there is none: the upper one is kept */
@@ -25,16 +31,14 @@ typedef struct {
 
 #ifdef TD_HAS_DSP
 
-/* Two rows of four channels become rows 2 and 3, and what these were rows 0 and 1. `step`: bytes to
- * their next column. */
-static void gather(const int8_t *const row[2], const int32_t step[2], uint32_t *to,
-                   const uint32_t *end) {
+/* Four channels of two rows become rows 2 and 3, and what these were rows 0 and 1. */
+static void gather(td_row row2, td_row row3, uint32_t *to, const uint32_t *end) {
   register uint32_t *r0 __asm__("r0") = to;
-  register const int8_t *r1 __asm__("r1") = row[0];
-  register const int8_t *r2 __asm__("r2") = row[1];
-  register int32_t r3 __asm__("r3") = step[0];
+  register const int8_t *r1 __asm__("r1") = row2.at;
+  register const int8_t *r2 __asm__("r2") = row3.at;
+  register int32_t r3 __asm__("r3") = row2.step;
   register const uint32_t *r12 __asm__("r12") = end;
-  register int32_t lr __asm__("lr") = step[1];
+  register int32_t lr __asm__("lr") = row3.step;
   __asm__ volatile(
       "1:\n\t"
       "ldr r5, [r1]\n\t"
@@ -158,13 +162,12 @@ RUN(run_two_rows_above, TD_FINISH_ABOVE) /* the output's zero point is -128 */
 
 #else
 
-static void gather(const int8_t *const row[2], const int32_t step[2], uint32_t *to,
-                   const uint32_t *end) {
+static void gather(td_row row2, td_row row3, uint32_t *to, const uint32_t *end) {
   for (int32_t x = 0; to != end; to += COLUMN, ++x) {
     for (int32_t c = 0; c < 4; ++c) {
-      const uint32_t row2 = (uint32_t)row[0][x * step[0] + c] & 0xffff;
+      const uint32_t low = (uint32_t)row2.at[x * row2.step + c] & 0xffff;
       to[2 * c] = to[2 * c + 1];
-      to[2 * c + 1] = row2 | (uint32_t)row[1][x * step[1] + c] << 16;
+      to[2 * c + 1] = low | (uint32_t)row3.at[x * row3.step + c] << 16;
     }
   }
 }
@@ -204,17 +207,10 @@ static void four_channels(const td_depthwise_conv_2d *p, const int8_t *in, uint3
   const uint32_t *const end = to + COLUMN * (behind < p->in_w ? behind : p->in_w);
   const uint32_t zeros = (uint32_t)(p->in_zero_point & 0xff) * 0x01010101u;
   for (int32_t y = -2, v = -p->pad_h; y < p->out_h; y += 2, v += 2) {
-    const int8_t *row[2] = {(const int8_t *)&zeros, (const int8_t *)&zeros};
-    int32_t steps[2] = {0, 0};
-    if (v >= 0 && v < p->in_h) {
-      row[0] = in + v * row_bytes;
-      steps[0] = step;
-    }
-    if (v + 1 < p->in_h) {
-      row[1] = in + (v + 1) * row_bytes;
-      steps[1] = step;
-    }
-    gather(row, steps, to, end);
+    td_row row2 = {(const int8_t *)&zeros, 0}, row3 = row2;
+    if (v >= 0 && v < p->in_h) row2 = (td_row){in + v * row_bytes, step};
+    if (v + 1 < p->in_h) row3 = (td_row){in + (v + 1) * row_bytes, step};
+    gather(row2, row3, to, end);
     if (y < 0) continue;
     rows->lower = y + 1 < p->out_h ? out_row_bytes : 0;
     if (p->out_zero_point == -128) {

@@ -12,6 +12,12 @@
 
 enum { ROWS = 5, PAIR = 4 * ROWS /* words */ };
 
+/* Of the input: its first column, and the bytes to the next one: 0 where it lies outside. */
+typedef struct {
+  const int8_t *at;
+  int32_t step;
+} td_row;
+
 /* Four channels of two rows of the output. */
 typedef struct {
   int32_t lower;       /* bytes from where rows 0 to 2 go to where rows 2 to 4 do; where it is 0
@@ -27,15 +33,14 @@ typedef struct {
 
 #ifdef TD_HAS_DSP
 
-/* Two rows of four channels. `step`: bytes to their next column. */
-static void gather(const int8_t *const row[2], const int32_t step[2], uint32_t *to,
-                   const uint32_t *end) {
+/* Four channels of two rows. */
+static void gather(td_row first, td_row second, uint32_t *to, const uint32_t *end) {
   register uint32_t *r0 __asm__("r0") = to;
-  register const int8_t *r1 __asm__("r1") = row[0];
-  register const int8_t *r2 __asm__("r2") = row[1];
-  register int32_t r3 __asm__("r3") = step[0];
+  register const int8_t *r1 __asm__("r1") = first.at;
+  register const int8_t *r2 __asm__("r2") = second.at;
+  register int32_t r3 __asm__("r3") = first.step;
   register const uint32_t *r12 __asm__("r12") = end;
-  register int32_t lr __asm__("lr") = step[1];
+  register int32_t lr __asm__("lr") = second.step;
   __asm__ volatile(
       "1:\n\t"
       "ldr r4, [r1]\n\t"
@@ -166,14 +171,16 @@ RUN(run_two_rows_above, TD_FINISH_ABOVE) /* the output's zero point is -128 */
 
 #else
 
-static void gather(const int8_t *const row[2], const int32_t step[2], uint32_t *to,
-                   const uint32_t *end) {
+static uint32_t pair_of(td_row row, int32_t x) {
+  const int8_t *const left = row.at + x * row.step;
+  return ((uint32_t)left[0] & 0xffff) | (uint32_t)left[row.step] << 16;
+}
+
+static void gather(td_row first, td_row second, uint32_t *to, const uint32_t *end) {
   for (int32_t x = 0; to != end; to += PAIR, x += 2) {
-    for (int32_t i = 0; i < 2; ++i) {
-      const int8_t *const left = row[i] + x * step[i], *const right = left + step[i];
-      for (int32_t c = 0; c < 4; ++c) {
-        to[ROWS * c + i] = ((uint32_t)left[c] & 0xffff) | (uint32_t)right[c] << 16;
-      }
+    for (int32_t c = 0; c < 4; ++c) {
+      to[ROWS * c] = pair_of((td_row){first.at + c, first.step}, x);
+      to[ROWS * c + 1] = pair_of((td_row){second.at + c, second.step}, x);
     }
   }
 }
@@ -214,18 +221,12 @@ static void gather_rows(const td_depthwise_conv_2d *p, const int8_t *in, int32_t
                         uint32_t *pairs, int32_t flipped) {
   const int32_t c = p->in_c, row_bytes = p->in_w * c, half = p->in_w / 2;
   const uint32_t zeros = (uint32_t)(p->in_zero_point & 0xff) * 0x01010101u;
-  const int8_t *row[2] = {(const int8_t *)&zeros, (const int8_t *)&zeros};
-  int32_t steps[2] = {0, 0};
-  if (v >= 0 && v < p->in_h) {
-    row[flipped] = in + v * row_bytes;
-    steps[flipped] = c;
-  }
-  if (v + 1 < p->in_h) {
-    row[1 - flipped] = in + (v + 1) * row_bytes;
-    steps[1 - flipped] = c;
-  }
   uint32_t *const to = pairs + (flipped ? 3 - i : i);
-  gather(row, steps, to, to + PAIR * (half < p->out_w + 1 ? half : p->out_w + 1));
+  const uint32_t *const end = to + PAIR * (half < p->out_w + 1 ? half : p->out_w + 1);
+  td_row upper = {(const int8_t *)&zeros, 0}, lower = upper;
+  if (v >= 0 && v < p->in_h) upper = (td_row){in + v * row_bytes, c};
+  if (v + 1 < p->in_h) lower = (td_row){in + (v + 1) * row_bytes, c};
+  gather(flipped ? lower : upper, flipped ? upper : lower, to, end);
 }
 
 /* All rows of four channels. */

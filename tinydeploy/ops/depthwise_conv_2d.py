@@ -179,6 +179,8 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         return Constant("weights", rows.T, align=1)
     if kernel is MVE_3X3:
         return helium.tiles(rows)
+    if kernel is MVE_LINE:
+        return helium.lines(rows)
     if kernel.isa is Isa.MVE:
         return helium.by_eights(rows)
     if kernel is DSP_ROWS:
@@ -202,7 +204,7 @@ def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) 
     if kernel.isa is Isa.MVE:
         any_scale = kernel is MVE_ANY_SCALE
         bias, rows = helium.requantization(requant, folded, any_scale=any_scale)
-        if kernel is MVE_3X3:
+        if kernel in (MVE_3X3, MVE_LINE):
             return Constant("requant", np.column_stack([bias, rows[:, ::-1]]))
         return Constant("requant", helium.evens_and_odds(np.column_stack([bias, rows])))
     if kernel is DSP_3X3:
@@ -217,6 +219,8 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     if kernel is MVE_3X3:
         stride = params.w.stride
         return helium.TILE_COLUMN_BYTES * (stride * ceil_to(columns, 2 * stride) + 2)
+    if kernel is MVE_LINE:
+        return ceil_to(columns, 4) + 12
     if kernel is DSP_ROWS:
         return 32 * (columns + 2)
     if kernel is DSP_STRIDE_2:
@@ -278,7 +282,7 @@ def _transposed(params: Params, kernel: Kernel) -> bool:
     read.
     """
     h, w = params.h, params.w
-    if kernel is DSP_LINE:
+    if kernel in (DSP_LINE, MVE_LINE):
         return h.kernel > 1
     cheaper = _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
     return kernel is DSP_ROWS and w.out == w.size and cheaper
@@ -289,12 +293,21 @@ def _stride_2(params: Params) -> bool:
     return _3x3(params) and h.stride == w.stride == 2 and w.pad == 0 and w.size % 2 == 0
 
 
-def _line(params: Params) -> bool:
-    """Where some outputs of a line share its weights."""
+def _line(params: Params, outputs: int) -> bool:
+    """Whether at least so many outputs of a line share its weights."""
     h, w = params.h, params.w
     along, across = (h, w) if h.kernel > 1 else (w, h)
     plain = along.kernel > across.kernel == 1 and along.dilation == 1
-    return plain and along.out > 2 and h.stride == w.stride == 1 and _by_fours(params)
+    return plain and along.out >= outputs and h.stride == w.stride == 1
+
+
+def _dsp_line(params: Params) -> bool:
+    return _line(params, 3) and _by_fours(params)
+
+
+def _mve_line(params: Params) -> bool:
+    near = 7 * params.w.size * params.in_c < 1 << 16  # 16-bit distances
+    return _line(params, 8) and params.taps <= 13 and near and _by_eights(params)
 
 
 def _tiles(params: Params) -> bool:
@@ -329,6 +342,7 @@ CONV_MVE_ANY_SCALE = Kernel(
 )
 _CONVOLUTIONS = (CONV_MVE, CONV_MVE_ANY_SCALE, CONV_DSP, CONV_SCALAR)
 MVE_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__mve", Isa.MVE, _tiles)
+MVE_LINE = Kernel("td_s8_depthwise_conv_2d_line__mve", Isa.MVE, _mve_line, large=True)
 MVE = Kernel("td_s8_depthwise_conv_2d__mve", Isa.MVE, _by_eights)
 MVE_ANY_SCALE = Kernel(
     "td_s8_depthwise_conv_2d_any_scale__mve",
@@ -338,15 +352,16 @@ MVE_ANY_SCALE = Kernel(
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
 DSP_ROWS = Kernel("td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, _rows, large=True)
 DSP_STRIDE_2 = Kernel("td_s8_depthwise_conv_2d_3x3_stride_2__dsp", Isa.DSP, _stride_2, large=True)
-DSP_LINE = Kernel("td_s8_depthwise_conv_2d_line__dsp", Isa.DSP, _line, large=True)
+DSP_LINE = Kernel("td_s8_depthwise_conv_2d_line__dsp", Isa.DSP, _dsp_line, large=True)
 # Those that finish some channels before they begin the next.
-_BY_CHANNELS = (DSP_ROWS, DSP_STRIDE_2, DSP_LINE)
+_BY_CHANNELS = (DSP_ROWS, DSP_STRIDE_2, DSP_LINE, MVE_LINE)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (
     CONV_MVE,
     CONV_MVE_ANY_SCALE,
     MVE_3X3,
+    MVE_LINE,
     MVE,
     MVE_ANY_SCALE,
     CONV_DSP,

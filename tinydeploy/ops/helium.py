@@ -107,6 +107,15 @@ def tiles(taps: Array) -> Constant:
     return Constant("weights", np.pad(padded.reshape(-1), (0, 8)), align=8)
 
 
+def lines(taps: Array) -> Constant:
+    """int8 [channels, 16], then 8 zeros, from [channels, at most 13].
+
+    Three zeros come first, so that loads from up to 3 bytes later are the same weights moved.
+    """
+    padded = np.pad(taps.astype(np.int8), ((0, 0), (3, 13 - taps.shape[1])))
+    return Constant("weights", np.pad(padded.reshape(-1), (0, 8)), align=8)
+
+
 def by_eights(taps: Array) -> Constant:
     """int8 [ceil(channels / 8), taps, 8] from [channels, taps]."""
     padded = np.pad(taps.astype(np.int8), ((0, -len(taps) % 8), (0, 0)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.kernels.case import INT8, INT16, Case, activation_types, seeds
-from tests.kernels.cases.windows import layer, window, window_options, windows
+from tests.kernels.cases.windows import Window, layer, window, window_options, windows
 from tinydeploy.tflite.schema import DepthwiseConv2DOptions, Padding
 from tinydeploy.tflite.writer import int32, single_operator
 
@@ -31,7 +31,9 @@ def cases(draw: st.DrawFn) -> Case:
     elif kind == "line":
         padding = draw(st.sampled_from((Padding.SAME, Padding.VALID)))
         h = draw(window(padding, dilations=(1,), filters=(1,), strides=(1,)))
-        w = draw(window(padding, dilations=(1,), filters=(2, 3, 4, 5, 8), strides=(1,)))
+        taps = draw(st.integers(2, 14))
+        size = draw(st.integers(taps, 30))
+        w = Window(size, taps, 1, 1, size if padding is Padding.SAME else size - taps + 1)
         h, w = draw(st.permutations((h, w)))
         channels, multiplier = draw(st.sampled_from(((4, 1), (8, 1), (12, 1))))
         types = st.just(INT8)
