@@ -102,6 +102,7 @@ def layer(
     absent_bias: bool = True,
     bias_types: Sequence[str] = ("int64", "int32"),
     types: st.SearchStrategy[tuple[TensorType, st.SearchStrategy[int]]] = activation_types,
+    least: int = -128,
 ) -> Layer:
     """A layer with weights.
 
@@ -112,6 +113,7 @@ def layer(
         absent_bias: A bias may be there and absent (-1), not only left out.
         bias_types: What the bias of an int16 layer may be.
         types: Of input and output, and their zero points.
+        least: Of the weights: some kernels take none of -128.
     """
     in_shape, weights_shape, out_shape = shapes
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -127,7 +129,7 @@ def layer(
     weight_scales = (2**exponents * out_scale / in_scale).astype(np.float32)
     int16 = type_ is TensorType.INT16
     zero = 0 if per_channel or int16 else draw(weights_zero_points)
-    weights = rng.integers(-128, 128, weights_shape).astype(np.int8)
+    weights = rng.integers(least, 128, weights_shape).astype(np.int8)
     bias: tuple[Tensor | None, ...] = draw(st.sampled_from(((), (None,)))) if absent_bias else ()
     if draw(st.booleans()):
         size = draw(st.sampled_from((10.0, 1000.0, 1e5)))
