@@ -177,14 +177,14 @@ typedef struct {
   const td_pair_record *end;    /* of all pairs */
 } td_pixels;
 
-/* Bytes of code that computes -words modulo 8 words: three short ones come first. */
+/* Bytes of code that computes -words modulo 8 words: two short ones come first. */
 static inline int32_t td_skipped(int32_t words) {
 #ifdef __OPTIMIZE_SIZE__
   (void)words; /* one by one */
   return 0;
 #else
   const int32_t skipped = -words & 7;
-  return 52 * skipped - 4 * (skipped < 3 ? skipped : 3);
+  return 52 * skipped - 4 * (skipped < 2 ? skipped : 2);
 #endif
 }
 
@@ -224,7 +224,7 @@ static inline int32_t td_skipped(int32_t words) {
   "orr r8, r8, #1\n\t"
 #define TD_WORDS        \
   "ldr pc, [sp, #24]\n" \
-  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
+  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \
