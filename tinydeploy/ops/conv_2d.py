@@ -167,7 +167,7 @@ def _strips(params: Params) -> helium.Strips:
 
 # Pixels that are spread at once where memory is short, if they take no more than this part of input
 # and output: a pair of channels reads its weights once for all of them.
-_SPREAD_PIXELS = 32
+_SPREAD_PIXELS = 64
 _SPREAD_PART = 8
 
 
