@@ -14,6 +14,7 @@ from tinydeploy.graph import Graph
 from tinydeploy.ops import conv_2d, fully_connected
 from tinydeploy.ops.convolution import Requantization, pair_weights
 from tinydeploy.plan.plan import Isa, Kernel, Optimize, Target
+from tinydeploy.plan.planner import make_plan
 from tinydeploy.plan.select import select_kernel
 from tinydeploy.tflite import reader
 from tinydeploy.tflite.schema import Conv2DOptions, FullyConnectedOptions, Padding
@@ -155,6 +156,32 @@ def test_pairs_of_channels_in_a_word() -> None:
     for pair, quad, parity, step in np.ndindex(*words.shape):
         a, b = padded[2 * pair : 2 * pair + 2, 4 * quad + 2 * step + parity]
         assert words[pair, quad, parity, step] == a + 256 * b
+
+
+def test_words_that_are_only_padding_are_left_out() -> None:
+    rows = np.arange(32, dtype=np.int8).reshape(2, 2, 8)
+    rows[..., 5:] = 0
+    whole = pair_weights(rows.reshape(2, 16), 1).data.view("<i2").reshape(2, 4, 2)
+    assert not whole[:, 3].any()
+    left = pair_weights(rows.reshape(2, 16), 1, 4).data.view("<i2").reshape(2, 3, 2)
+    assert (left == whole[:, :3]).all()
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_convolutions_take_the_memory_that_is_free(name: str) -> None:
+    require("models")
+    plan = make_plan(reader.load(MODELS / f"{name}.tflite"), Target((Isa.DSP, Isa.SCALAR)))
+    for position, (call, given) in enumerate(zip(plan.calls, plan.scratch, strict=True)):
+        if given is None:
+            continue
+        end = given.offset + given.bytes
+        assert call.scratch_bytes <= given.bytes <= plan.arena_bytes - given.offset
+        assert given.bytes == call.scratch_bytes or call.kernel.name == conv_2d.DSP.name
+        for place in plan.placements.values():
+            apart = end <= place.offset or place.offset + place.bytes <= given.offset
+            assert apart or not place.first <= position <= place.last
+    if name == "vww_int8":  # 6 x 6 pixels
+        assert [c.fields["strip"] for c in plan.calls if c.layer in (14, 16, 18, 20)] == [36] * 4
 
 
 def _finish(record: Sequence[int], accumulator: int) -> int:

@@ -163,26 +163,29 @@ static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) 
 #endif
 }
 
-/* Spread pixels, four by four, on their way through pairs of output channels. */
+/* Spread pixels, four by four, on their way through pairs of output channels: both of each. */
 typedef struct {
-  const uint32_t *spread;       /* [fours, words, 4]; moves on */
+  const uint32_t *spread;       /* [fours, words, 4] */
   const int8_t *weights;        /* [pairs, words], 4-byte aligned; moves on */
   const td_pair_record *record; /* of the first pair; moves on */
   int8_t *out;                  /* of the first pixel and pair; moves on */
-  int32_t row;                /* twice the bytes from pixel to pixel, odd: channel b is left out */
-  const td_pair_record *lone; /* of which only channel a is there, or NULL */
-  const int8_t *weights_end;  /* of the first pair; moves on */
-  int32_t skipped;            /* `td_skipped` */
-  const uint32_t *spread_end; /* of all fours */
-  const uint32_t *spread_start; /* as `spread` */
+  int32_t row;                  /* bytes from pixel to pixel */
+  const int8_t *weights_end;    /* of the first pair; moves on */
+  int32_t skipped;              /* `td_skipped` */
+  const uint32_t *spread_end;   /* of all fours */
   int32_t next;                 /* bytes from behind a pair's last pixel to the next pair's first */
   const td_pair_record *end;    /* of all pairs */
 } td_pixels;
 
-/* Bytes of code that computes -words modulo 8 words: three short ones come first. */
+/* Bytes of code that computes -words modulo 8 words: two short ones come first. */
 static inline int32_t td_skipped(int32_t words) {
+#ifdef __OPTIMIZE_SIZE__
+  (void)words; /* one by one */
+  return 0;
+#else
   const int32_t skipped = -words & 7;
-  return 52 * skipped - 4 * (skipped < 3 ? skipped : 3);
+  return 52 * skipped - 4 * (skipped < 2 ? skipped : 2);
+#endif
 }
 
 #ifdef TD_HAS_DSP
@@ -217,103 +220,86 @@ static inline int32_t td_skipped(int32_t words) {
 #else
 #define TD_ENTRY       \
   "adr.w lr, 2f\n\t"   \
-  "add r9, r9, lr\n\t" \
-  "orr r9, r9, #1\n\t"
+  "add r8, r8, lr\n\t" \
+  "orr r8, r8, #1\n\t"
 #define TD_WORDS        \
-  "ldr pc, [sp, #28]\n" \
-  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
+  "ldr pc, [sp, #24]\n" \
+  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \
   "\n\t"                       \
   "asr " both ", " both ", #8\n\t"
 #define TD_JOIN(a, b) "bfi " a ", " b ", #8, #8\n\t"
-#define TD_STORE(store)                                          \
-  store " r6, [r2]\n\t" store                                    \
-        " r7, [r2, r3]\n\t"                                      \
-        "add r2, r2, r3, lsl #1\n\t" store " r8, [r2]\n\t" store \
-        " r9, [r2, r3]\n\t"                                      \
-        "add r2, r2, r3, lsl #1\n\t"
+#define TD_STORE               \
+  "strh r6, [r2]\n\t"          \
+  "strh r7, [r2, r3]\n\t"      \
+  "add r2, r2, r3, lsl #1\n\t" \
+  "strh r8, [r2]\n\t"          \
+  "strh r9, [r2, r3]\n\t"      \
+  "add r2, r2, r3, lsl #1\n\t"
 
 #define TD_FINISH_4(FINISH, first, second, third, fourth)                                   \
   "ldmia lr!, {r10, r11, r12}\n\t" FINISH(first, first, "r10", "r11", "r12")                \
       FINISH(second, second, "r10", "r11", "r12") FINISH(third, third, "r10", "r11", "r12") \
           FINISH(fourth, fourth, "r10", "r11", "r12")
 
-typedef char td_pixels_layout[offsetof(td_pixels, end) == 44 ? 1 : -1];
+typedef char td_pixels_layout[offsetof(td_pixels, end) == 36 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
  * r9 those of a, r0 walks over `spread`, r1 over the weights; a copy of `pixels` is on the stack,
  * its record moved to where `of_a` is; at label 1 lr is behind the record. */
-#define TD_RUN(name, FINISH)                             \
-  static inline void name(const td_pixels *pixels) {     \
-    register const td_pixels *r0 __asm__("r0") = pixels; \
-    __asm__ volatile( \
-      "sub sp, sp, #48\n\t" \
-      "ldmia r0!, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
-      "adds r4, r4, #8\n\t" \
-      TD_ENTRY \
-      "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t" \
-      "mov r10, r2\n\t" \
-      "add lr, r4, #24\n\t" \
-      "ldmia r0, {r2, r3, r4, r5}\n\t" \
-      "add r0, sp, #32\n\t" \
-      "stmia r0, {r2, r3, r4, r5}\n\t" \
-      "mov r0, r10\n" \
-      "1:\n\t" \
-      "ldr r1, [sp, #4]\n\t" \
-      "ldrd r2, r6, [lr, #-32]\n\t" \
-      "mov r3, r2\n\t" \
-      "mov r4, r2\n\t" \
-      "mov r5, r2\n\t" \
-      "mov r7, r6\n\t" \
-      "mov r8, r6\n\t" \
-      "mov r9, r6\n\t" \
-      TD_WORDS \
-      "ldr r10, [sp, #24]\n\t" \
-      "cmp r1, r10\n\t" \
-      "bne 2b\n\t" \
-      "ldr lr, [sp, #8]\n\t" \
-      TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8") TD_UPPER("r5", "r9") \
-      TD_FINISH_4(FINISH, "r6", "r7", "r8", "r9") \
-      TD_FINISH_4(FINISH, "r2", "r3", "r4", "r5") \
-      TD_JOIN("r6", "r2") TD_JOIN("r7", "r3") TD_JOIN("r8", "r4") TD_JOIN("r9", "r5") \
-      "ldrd r2, r3, [sp, #12]\n\t" \
-      "asrs r3, r3, #1\n\t" \
-      "bcs 4f\n\t" \
-      TD_STORE("strh") \
-      "3:\n\t" \
-      "str r2, [sp, #12]\n\t" \
-      "ldr r3, [sp, #32]\n\t" \
-      "cmp r0, r3\n\t" \
-      "bne 1b\n\t" \
-      "ldrd r5, r6, [sp, #40]\n\t" \
-      "cmp lr, r6\n\t" \
-      "beq 5f\n\t" \
-      "ldrd r6, r7, [sp, #16]\n\t" \
-      "add r5, r5, r2\n\t" \
-      "cmp lr, r7\n\t" \
-      "it eq\n\t" \
-      "orreq r6, r6, #1\n\t" \
-      "ldr r2, [sp, #4]\n\t" \
-      "rsb r2, r2, r1, lsl #1\n\t" \
-      "str r2, [sp, #24]\n\t" \
-      "mov r3, r1\n\t" \
-      "add r4, lr, #8\n\t" \
-      "ldr r0, [sp, #36]\n\t" \
-      "add r2, sp, #4\n\t" \
-      "stmia r2, {r3, r4, r5, r6}\n\t" \
-      "adds lr, lr, #32\n\t" \
-      "b 1b\n" \
-            "4:\n\t" \
-      TD_STORE("strb") \
-      "b 3b\n" \
-      "5:\n\t" \
-      "add sp, sp, #48\n\t" \
-      : "+r"(r0) \
-      : \
-      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
-        "memory");                                  \
+#define TD_RUN(name, FINISH)                                                                     \
+  static inline void name(const td_pixels *pixels) {                                             \
+    register const td_pixels *r0 __asm__("r0") = pixels;                                         \
+    __asm__ volatile(                                                                            \
+        "sub sp, sp, #40\n\t"                                                                    \
+        "ldmia r0!, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t"                                        \
+        "adds r4, r4, #8\n\t" TD_ENTRY                                                           \
+        "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t"                                         \
+        "ldrd r10, r11, [r0]\n\t"                                                                \
+        "strd r10, r11, [sp, #32]\n\t"                                                           \
+        "mov r0, r2\n\t"                                                                         \
+        "add lr, r4, #24\n"                                                                      \
+        "1:\n\t"                                                                                 \
+        "ldr r1, [sp, #4]\n\t"                                                                   \
+        "ldrd r2, r6, [lr, #-32]\n\t"                                                            \
+        "mov r3, r2\n\t"                                                                         \
+        "mov r4, r2\n\t"                                                                         \
+        "mov r5, r2\n\t"                                                                         \
+        "mov r7, r6\n\t"                                                                         \
+        "mov r8, r6\n\t"                                                                         \
+        "mov r9, r6\n\t" TD_WORDS                                                                \
+        "ldr r10, [sp, #20]\n\t"                                                                 \
+        "cmp r1, r10\n\t"                                                                        \
+        "bne 2b\n\t"                                                                             \
+        "ldr lr, [sp, #8]\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8")    \
+            TD_UPPER("r5", "r9") TD_FINISH_4(FINISH, "r6", "r7", "r8", "r9") TD_FINISH_4(        \
+                FINISH, "r2", "r3", "r4", "r5") TD_JOIN("r6", "r2") TD_JOIN("r7", "r3")          \
+                TD_JOIN("r8", "r4") TD_JOIN("r9", "r5") "ldrd r2, r3, [sp, #12]\n\t" TD_STORE    \
+                                                        "str r2, [sp, #12]\n\t"                  \
+                                                        "ldr r3, [sp, #28]\n\t"                  \
+                                                        "cmp r0, r3\n\t"                         \
+                                                        "bne 1b\n\t"                             \
+                                                        "ldrd r5, r6, [sp, #32]\n\t"             \
+                                                        "cmp lr, r6\n\t"                         \
+                                                        "beq 3f\n\t"                             \
+                                                        "add r5, r5, r2\n\t"                     \
+                                                        "ldr r2, [sp, #4]\n\t"                   \
+                                                        "rsb r2, r2, r1, lsl #1\n\t"             \
+                                                        "str r2, [sp, #20]\n\t"                  \
+                                                        "add r4, lr, #8\n\t"                     \
+                                                        "ldr r0, [sp]\n\t"                       \
+                                                        "add r2, sp, #4\n\t"                     \
+                                                        "stmia r2, {r1, r4, r5}\n\t"             \
+                                                        "adds lr, lr, #32\n\t"                   \
+                                                        "b 1b\n"                                 \
+                                                        "3:\n\t"                                 \
+                                                        "add sp, sp, #40\n\t"                    \
+        : "+r"(r0)                                                                               \
+        :                                                                                        \
+        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
+          "memory");                                                                             \
   }
 
 TD_RUN(td_run_pixels, TD_FINISH)
@@ -334,11 +320,10 @@ TD_RUN(td_run_pixels_above, TD_FINISH_ABOVE)
 #else
 
 static inline void td_run_pixels(const td_pixels *p) {
-  const int32_t words = (int32_t)(p->weights_end - p->weights) / 4, row = p->row >> 1;
+  const int32_t words = (int32_t)(p->weights_end - p->weights) / 4, row = p->row;
   const int8_t *weights = p->weights;
   int8_t *out = p->out;
   for (const td_pair_record *record = p->record; record != p->end; ++record) {
-    const int32_t lone = p->row & 1 || record == p->lone;
     for (const uint32_t *x = p->spread; x != p->spread_end; x += 4 * words - 4) {
       for (int32_t j = 0; j < 4; ++j, ++x, out += row) {
         int32_t both = record->both, a = record->a;
@@ -348,7 +333,7 @@ static inline void td_run_pixels(const td_pixels *p) {
           a = td_dot2(x[4 * i], td_even_bytes(word), a);
         }
         out[0] = td_finish_of(record->of_a, a);
-        if (!lone) out[1] = td_finish_of(record->of_b, td_upper(both, a));
+        out[1] = td_finish_of(record->of_b, td_upper(both, a));
       }
     }
     out += p->next;

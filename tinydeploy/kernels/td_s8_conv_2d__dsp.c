@@ -26,26 +26,6 @@ typedef struct {
   int32_t above;          /* the output's zero point is -128 */
 } td_slice;
 
-/* Computes `pixels`, a multiple of 4, that are spread; the first lies at `out`, each of the others
- * `row` bytes behind the one before. */
-static td_pixels spread_to(const td_slice *s, int32_t pixels, int8_t *out, int32_t row) {
-  const uint32_t *spread_end = s->spread + pixels * s->words;
-  const int32_t pairs = s->channels / 2, odd = s->channels & 1;
-  const td_pixels run = {s->spread,
-                         s->weights,
-                         s->records,
-                         out,
-                         2 * row | (s->channels == 1),
-                         odd ? s->records + pairs : NULL,
-                         s->weights + 4 * s->words,
-                         td_skipped(s->words),
-                         spread_end,
-                         s->spread,
-                         2 - pixels * row,
-                         s->records + pairs + odd};
-  return run;
-}
-
 /* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
@@ -65,6 +45,70 @@ static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *sprea
   }
 }
 
+static void run_pairs(const td_slice *s, const td_pixels *run) {
+#ifdef __OPTIMIZE_SIZE__
+  (void)s;
+#else
+  if (s->above) {
+    td_run_pixels_above(run);
+    return;
+  }
+#endif
+  td_run_pixels(run);
+}
+
+/* The last channel, if it is alone: of a pair whose other half goes nowhere. */
+static void run_lone(const td_slice *s, td_pixels run, int8_t *out) {
+  int8_t pairs[8];
+  const uint32_t *const end = run.spread_end;
+  const int32_t row = run.row;
+  run.row = 2;
+  run.end = run.record + 1;
+  for (; run.spread != end; run.spread = run.spread_end) {
+    run.out = pairs;
+    run.spread_end = run.spread + 4 * s->words;
+    run_pairs(s, &run);
+    for (int32_t i = 0; i < 8; i += 2, out += row) *out = pairs[i];
+  }
+}
+
+/* Computes `pixels`, a multiple of 4, that are spread; the first lies at `out`, each of the others
+ * `row` bytes behind the one before. */
+static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t row) {
+  const int32_t pair_bytes = 4 * s->words, channels = s->channels;
+  td_pixels run = {s->spread,
+                   s->weights,
+                   s->records,
+                   out,
+                   row,
+                   s->weights + pair_bytes,
+                   td_skipped(s->words),
+                   s->spread + pixels * s->words,
+                   2 - pixels * row,
+                   s->records + channels / 2};
+#ifndef __OPTIMIZE_SIZE__
+  if (td_copies_weights(s->words, pixels)) {
+    const td_pair_record *end = run.end;
+    const int8_t *from = run.weights;
+    run.weights = s->copy;
+    run.weights_end = s->copy + pair_bytes;
+    for (; run.record != end; ++run.record, run.out += 2, from += pair_bytes) {
+      td_copy_words(s->copy, from, s->words);
+      run.end = run.record + 1;
+      run_pairs(s, &run);
+    }
+  } else
+#endif
+      if (channels > 1) {
+    run_pairs(s, &run);
+  }
+  if (channels % 2 == 0) return;
+  run.record = s->records + channels / 2;
+  run.weights = s->weights + channels / 2 * pair_bytes;
+  run.weights_end = run.weights + pair_bytes;
+  run_lone(s, run, out + channels - 1);
+}
+
 #ifdef __OPTIMIZE_SIZE__
 
 #define BLOCK(p) 4
@@ -76,8 +120,7 @@ static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
   for (int32_t i = 0; i < 4; ++i) {
     spread_runs(&s->runs, patch_of(s, pixel + i * step), s->spread + i);
   }
-  const td_pixels run = spread_to(s, 4, s->out + pixel * p->out_c, step * p->out_c);
-  td_run_pixels(&run);
+  run_spread(s, 4, s->out + pixel * p->out_c, step * p->out_c);
 }
 
 static void one_pixel(const td_slice *s, int32_t pixel) { run_pixels(s, pixel, 0); }
@@ -146,36 +189,13 @@ static void find_columns(td_slice *s) {
   s->in_place.step = p->dilation_h * p->in_w * p->in_c;
 }
 
-static void run_pairs(const td_slice *s, const td_pixels *run) {
-  if (s->above) {
-    td_run_pixels_above(run);
-  } else {
-    td_run_pixels(run);
-  }
-}
-
 /* `count` is a multiple of 4. */
 static void run_pixels(const td_slice *s, int32_t pixel, int32_t count) {
   uint32_t *spread = s->spread;
   for (int32_t i = 0; i < count; i += 4, spread += 4 * s->words) {
     spread_pixels(s, pixel + i, spread);
   }
-  const int32_t row = s->p->out_c;
-  td_pixels run = spread_to(s, count, s->out + pixel * row, row);
-  if (!td_copies_weights(s->words, count)) {
-    run_pairs(s, &run);
-    return;
-  }
-  const td_pair_record *end = run.end;
-  const int8_t *from = run.weights;
-  run.weights = s->copy;
-  run.weights_end = s->copy + 4 * s->words;
-  for (; run.record != end; ++run.record, run.out += 2, from += 4 * s->words) {
-    td_copy_words(s->copy, from, s->words);
-    run.row |= run.record == run.lone;
-    run.end = run.record + 1;
-    run_pairs(s, &run);
-  }
+  run_spread(s, count, s->out + pixel * s->p->out_c, s->p->out_c);
 }
 
 #endif

@@ -6,8 +6,8 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -167,7 +167,7 @@ def _strips(params: Params) -> helium.Strips:
 
 # Pixels that are spread at once where memory is short, if they take no more than this part of input
 # and output: a pair of channels reads its weights once for all of them.
-_SPREAD_PIXELS = 32
+_SPREAD_PIXELS = 64
 _SPREAD_PART = 8
 
 
@@ -216,14 +216,13 @@ def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
     return 4 * words * strip + ceil_to(params.h.kernel * _row_bytes(params, kernel), 4) + copied
 
 
-def _in_memory(params: Params, call: KernelCall, free_bytes: int) -> KernelCall:
-    """A DSP kernel's call with all the pixels at once that free memory has room for."""
-    beside = _dsp_scratch_bytes(params, call.kernel, 12) - 48 * _words(params, call.kernel)
-    strip = _fours(params, call.kernel, free_bytes - beside)
-    scratch_bytes = _dsp_scratch_bytes(params, call.kernel, strip)
-    if scratch_bytes <= call.scratch_bytes:
-        return call
-    return replace(call, fields={**call.fields, "strip": strip}, scratch_bytes=scratch_bytes)
+def _in_memory(
+    params: Params, kernel: Kernel, free_bytes: int
+) -> tuple[Mapping[str, FieldValue], int]:
+    """`KernelCall.in_memory` of the DSP kernel: all the pixels at once that there is room for."""
+    beside = _dsp_scratch_bytes(params, kernel, 12) - 48 * _words(params, kernel)
+    pixels = max(_fours(params, kernel, free_bytes - beside), _strip(params, kernel))
+    return {"strip": pixels}, _dsp_scratch_bytes(params, kernel, pixels)
 
 
 def _tables(
@@ -301,7 +300,7 @@ def call(
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
         trails=_trails(p, kernel),
-        in_memory=partial(_in_memory, p) if kernel.isa is Isa.DSP else None,
+        in_memory=partial(_in_memory, p, kernel) if kernel.isa is Isa.DSP else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -118,12 +118,12 @@ class KernelCall:
         fields: The struct's fields, in the order of the C declaration.
         inputs: Indices of the runtime tensors it reads, in the order of the C parameters.
         outputs: Indices of the tensors it writes.
-        scratch_bytes: Working memory that lives during the call only; 8-byte aligned.
+        scratch_bytes: Working memory that it needs during the call only; 8-byte aligned.
         macs: Multiply-accumulates, 0 for operators that have none.
         in_place: Pairs (position in `inputs`, position in `outputs`) that may be the same memory.
         trails: Outputs that may lie over an input.
-        in_memory: The same call with more scratch, which makes it faster, from itself and the bytes
-            that are free; None where there is nothing to gain.
+        in_memory: Where it is faster with more scratch: from the bytes that are free, fields in
+            place of others and the scratch that they need, at least `scratch_bytes`.
         variadic: The inputs are passed as one `const void *const *`.
         parts: What it consists of, in order; then it has no struct of its own.
     """
@@ -140,7 +140,7 @@ class KernelCall:
     macs: int = 0
     in_place: tuple[tuple[int, int], ...] = ()
     trails: tuple[Trail, ...] = ()
-    in_memory: Callable[[KernelCall, int], KernelCall] | None = None
+    in_memory: Callable[[int], tuple[Mapping[str, FieldValue], int]] | None = None
     variadic: bool = False
     parts: tuple[Part, ...] = ()
 
@@ -199,7 +199,7 @@ class Plan:
             aliases (RESHAPE, in-place) have equal offsets.
         moved: One a call: where its input is moved to, up, before it runs, and is read by it; None
             where it stays. Such a call has one input.
-        scratch: One a call; None where a call needs none.
+        scratch: One a call, where there is room more than it needs; None where it needs none.
         arena_bytes: Size of the arena, activations and scratch together.
         lower_bound_bytes: The largest live set, outputs over inputs where they may lie so: no
             placement can be smaller.
@@ -236,9 +236,10 @@ class Plan:
         return [*here, moved] if moved else here
 
     def live_bytes(self, position: int) -> int:
-        """Bytes of the arena in use during a call; what shares memory counts once."""
-        scratch = self.scratch[position]
-        alive = [*self.alive(position), *([scratch] if scratch else [])]
+        """Bytes of the arena that a call needs; what shares memory counts once."""
+        alive, scratch = self.alive(position), self.scratch[position]
+        if scratch is not None:
+            alive.append(replace(scratch, bytes=self.calls[position].scratch_bytes))
         total = reached = 0
         for place in sorted(alive, key=lambda p: p.offset):
             end = place.offset + place.bytes

@@ -137,8 +137,9 @@ def _in_free_memory(
             continue
         alive = [t for t in stays if t.first <= position <= t.last]
         offset, free_bytes = _largest_gap(alive, arena_bytes)
-        grown[position] = call.in_memory(call, free_bytes)
-        scratch[position] = replace(at, offset=offset, bytes=grown[position].scratch_bytes)
+        fields, used_bytes = call.in_memory(free_bytes)
+        grown[position] = replace(call, fields={**call.fields, **fields})
+        scratch[position] = replace(at, offset=offset, bytes=used_bytes)
     return tuple(grown)
 
 

@@ -3,27 +3,35 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.kernels.case import Case, seeds
-from tests.kernels.cases.windows import bias_types, layer, window_options, windows
+from tests.kernels.cases.windows import Window, bias_types, layer, window_options, windows
 from tinydeploy.tflite.schema import Conv2DOptions
 from tinydeploy.tflite.writer import int8, single_operator
+
+# Pixels enough for kernels to take many at once, and products enough to copy the weights for them.
+_MANY = (Window(15, 1, 1, 1, 15), Window(14, 1, 1, 1, 14))
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     # Now and then more products than 32-bit sums of int16 hold.
-    long = draw(st.integers(0, 9)) == 0
+    kind = draw(st.integers(0, 9))
+    long, many = kind == 0, kind == 1
     padding, h, w = draw(windows(filters=(8,)) if long else windows(dilations=(1, 1, 2, 3)))
-    groups = 1 if long else draw(st.sampled_from((1, 1, 1, 2, 3)))
-    batches = draw(st.integers(1, 2))
+    if many:
+        h, w = _MANY
+    groups = 1 if long or many else draw(st.sampled_from((1, 1, 1, 2, 3)))
+    batches = 1 if many else draw(st.integers(1, 2))
     few = st.integers(1, 9 if groups == 1 else 3)
     depth = draw(st.one_of(few, few, few, st.sampled_from((16, 35))))
+    if many:
+        depth = draw(st.sampled_from((15, 98, 104)))
     filters = draw(st.integers(1, 10 if groups == 1 else 3)) * groups
     shapes = (
         (batches, h.size, w.size, depth * groups),
         (filters, h.filter, w.filter, depth),
         (batches, h.out, w.out, filters),
     )
-    made = draw(layer(shapes, channel_axis=0))
+    made = draw(layer(shapes, channel_axis=0, least=-127 if many else -128))
     options = window_options(Conv2DOptions, padding, h, w, made.activation)
     options[Conv2DOptions.QUANTIZED_BIAS_TYPE] = int8(draw(bias_types))
     content = single_operator("CONV_2D", made.inputs, [made.output], options)

@@ -102,6 +102,7 @@ def layer(
     absent_bias: bool = True,
     bias_types: Sequence[str] = ("int64", "int32"),
     types: st.SearchStrategy[tuple[TensorType, st.SearchStrategy[int]]] = activation_types,
+    least: int = -128,
 ) -> Layer:
     """A layer with weights.
 
@@ -112,6 +113,7 @@ def layer(
         absent_bias: A bias may be there and absent (-1), not only left out.
         bias_types: What the bias of an int16 layer may be.
         types: Of input and output, and their zero points.
+        least: Of the weights: some kernels take none of -128.
     """
     in_shape, weights_shape, out_shape = shapes
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -129,7 +131,7 @@ def layer(
     zero = 0 if per_channel or int16 else draw(weights_zero_points)
     # As int8 has them; as quantisers store them; the largest sums of those.
     stored = {
-        "all": np.arange(-128, 128),
+        "all": np.arange(least, 128),
         "narrow": np.arange(-127, 128),
         "ends": np.array((-127, 127)),
     }
