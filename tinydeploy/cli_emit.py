@@ -36,14 +36,20 @@ class _Format:
         write: Writes it; the paths of the files.
         following: What to type next; {} is the first file.
         needs_board: Whether it is for one board.
+        engines: Which engines' code it can hold.
     """
 
     write: Callable[[_Order], tuple[Path, ...]]
     following: str
     needs_board: bool = False
+    engines: tuple[str, ...] = ("aot", "tflm")
 
 
 def _export(order: _Order) -> tuple[Path, ...]:
+    if order.request.engine == "aot":
+        from .export import export as export_compiled
+
+        return export_compiled(order.request, order.form, order.inputs, order.on_line)
     from .engines.tflm_export import export
 
     return export(order.request, order.form)
@@ -63,10 +69,10 @@ def _renode(order: _Order) -> tuple[Path, ...]:
 
 
 _FORMATS: Mapping[str, _Format] = {
-    **{
-        name: _Format(_export, "read {folder}/README.md")
-        for name in ("c-array", "op-resolver", "arduino", "cmake")
-    },
+    "arduino": _Format(_export, "read {folder}/README.md"),
+    "cmake": _Format(_export, "read {folder}/README.md"),
+    "c-array": _Format(_export, "read {folder}/README.md", engines=("tflm",)),
+    "op-resolver": _Format(_export, "read {folder}/README.md", engines=("tflm",)),
     "robot": _Format(_robot, "renode-test {}", needs_board=True),
     "renode": _Format(_renode, "renode {}", needs_board=True),
 }
@@ -77,15 +83,15 @@ _FORMATS: Mapping[str, _Format] = {
 @click.option("--format", "form", required=True, type=click.Choice(list(_FORMATS)))
 @click.option("-o", "--out", type=_FILE, metavar="DIR", help="Default: MODEL[-BOARD]-FORMAT.")
 @click.option("--board", metavar="NAME",
-              help="See `tinydeploy boards`. Without one, TFLite Micro's arena is "
-                   "estimated, not measured.")  # fmt: skip
-@click.option("--engine", metavar="NAME", help="For robot and renode: aot (default) or tflm.")
-@click.option("--toolchain", metavar="NAME", help="For those: auto (default), arm-gnu or zig.")
-@click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro.")
+              help="See `tinydeploy boards`. Without one, arduino and cmake hold portable C; for "
+                   "tflm, the arena is estimated, not measured.")  # fmt: skip
+@click.option("--engine", metavar="NAME", help="aot (default) or tflm.")
+@click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu or zig.")
+@click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro, for engine tflm.")
 @click.option("--arena", type=click.IntRange(1, 1 << 30), metavar="BYTES",
-              help="TFLite Micro's arena.")  # fmt: skip
+              help="TFLite Micro's arena, for engine tflm.")  # fmt: skip
 @click.option("--inputs", default="random:3", show_default=True, metavar="SPEC",
-              help="For robot: random:N, or a .npy or .npz file.")  # fmt: skip
+              help="What it is proven on: random:N, or a .npy or .npz file.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, 1e6, min_open=True), metavar="S",
               help="For robot: how much virtual time an inference may take; measured, and a "
                    "quarter more, if not given.")  # fmt: skip
@@ -96,10 +102,11 @@ _FORMATS: Mapping[str, _Format] = {
 def emit(as_json: bool, form: str, **options: Any) -> None:
     """Write MODEL as files for other tools, or for a build of your own.
 
-    c-array is the file as an array in C; op-resolver adds what registers its operators in TFLite
-    Micro; arduino and cmake are libraries with td_model.h: input, output, run. robot is a Robot
+    arduino and cmake are libraries with td_model.h (input, output, run) around the compiled model
+    or, with --engine tflm, around your TFLite Micro. c-array is the .tflite file as an array in C
+    for it; op-resolver adds what registers the model's operators there. robot is a Robot
     Framework suite that proves the firmware in Renode; renode is the firmware with the platform
-    and the script that start it there.
+    and the script that start it there. What holds compiled code is verified before it is written.
     """
     from .report.progress import Progress
 
@@ -131,10 +138,22 @@ def _order(
     seconds: float | None,
     folders: tuple[Path, ...],
 ) -> _Order:
+    from .engines import ENGINES
     from .errors import InputError
 
     found = settings.find()
-    needs_board = _FORMATS[form].needs_board
+    needs_board, engines = _FORMATS[form].needs_board, _FORMATS[form].engines
+    if engine is not None and engine not in engines:
+        if engine in ENGINES:
+            raise InputError(
+                f"{form} is the .tflite file for TFLite Micro, not compiled by engine {engine}",
+                "--format cmake | arduino",
+            )
+        raise InputError(f"unknown engine {engine!r}", f"--engine {' | '.join(ENGINES)}")
+    engine = engine or (found.engine if found.engine in engines else None) or engines[0]
+    if engine == "aot" and (tflm_root or arena):
+        option = "--tflm-root" if tflm_root else "--arena"
+        raise InputError(f"{option} is for engine tflm, this is for engine aot", "--engine tflm")
     name = board or (found.board if needs_board else None)
     if name is None and needs_board:
         raise InputError(
@@ -144,7 +163,7 @@ def _order(
     request = BuildRequest(
         model=model,
         board=name or "",
-        engine=engine or found.engine or "aot",
+        engine=engine,
         toolchain=toolchain or found.toolchain or "auto",
         out=None if needs_board else folder,
         board_folders=(*folders, *found.boards),

@@ -43,7 +43,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def emit(model: Path, form: str, folder: Path) -> Path:
-    argv = ["emit", str(model), "--format", form, "-o", str(folder), "--arena", "4096"]
+    argv = ["emit", str(model), "--format", form, "-o", str(folder)]
+    argv += ["--engine", "tflm", "--arena", "4096"]
     result = CliRunner().invoke(main, argv)
     assert result.exit_code == 0, result.output
     return folder

@@ -162,7 +162,7 @@ def test_compare_shows_both_engines(root: Path, model: Path) -> None:
 
 
 def test_emit_measures_the_arena_for_a_board(root: Path, model: Path, tmp_path: Path) -> None:
-    argv = ["emit", str(model), "--format", "cmake", "-o", str(tmp_path / "e")]
+    argv = ["emit", str(model), "--format", "cmake", "-o", str(tmp_path / "e"), "--engine", "tflm"]
     argv += ["--board", BOARD, "--tflm-root", str(root)]
     result = CliRunner().invoke(main, argv)
     assert result.exit_code == 0, result.output

@@ -1,27 +1,22 @@
-"""The model as plain files for a build of the user's own: `tinydeploy emit`."""
+"""The `.tflite` file for a build of the user's own with TFLite Micro: `tinydeploy emit`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import boards, paths
 from ..build import BuildRequest
-from ..emit import names
-from ..emit.rendering import environment
-from ..errors import InputError, RequestError
-from ..files import write_whole
-from ..graph import Graph, Tensor
+from ..emit import package
+from ..errors import InputError
+from ..graph import Graph
 from ..tflite.reader import loads, read_file
 from . import tflm, tflm_arena, tflm_library
 from .base import Context
 from .tflm import Registration
 
-_TEMPLATES = "firmware_templates/export"
 _ARDUINO_HEADER = "TensorFlowLite.h"  # by which Arduino's tools find the library
-_TYPES = {"float32": "float", "bool": "bool"}
 
 
 @dataclass(frozen=True)
@@ -41,11 +36,6 @@ class Export:
     arena_bytes: int
     measured: bool
 
-    @property
-    def name(self) -> str:
-        """An identifier made of the model's name, never one that CMake has a use for ("test")."""
-        return f"td_{names.identifier(self.graph.name)}"
-
 
 def export(request: BuildRequest, format: str) -> tuple[Path, ...]:
     """Writes a model in one of the `FORMATS` to `request.out`.
@@ -62,13 +52,7 @@ def export(request: BuildRequest, format: str) -> tuple[Path, ...]:
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}", f"--format {' | '.join(FORMATS)}")
-    files = FORMATS[format](_load(request))
-    folder = request.folder
-    if folder.exists() and not folder.is_dir():
-        raise RequestError(f"{folder} is not a folder", "choose another one: -o DIR")
-    for path, text in files.items():
-        write_whole(folder / path, text)
-    return tuple(folder / path for path in sorted(files))
+    return package.write_package(request.folder, FORMATS[format](_load(request)))
 
 
 def _load(request: BuildRequest) -> Export:
@@ -114,9 +98,9 @@ def arduino(export: Export) -> dict[str, str]:
     sources = _sources(export, _ARDUINO_HEADER)
     return {
         **{f"src/{path}": text for path, text in sources.items()},
-        "library.properties": _render("arduino/library.properties.j2", export),
-        "examples/run_once/run_once.ino": _render("arduino/run_once.ino.j2", export),
-        "README.md": _render("arduino/README.md.j2", export),
+        "library.properties": _render("tflm_arduino/library.properties.j2", export),
+        "examples/run_once/run_once.ino": _render("run_once.ino.j2", export),
+        "README.md": _render("tflm_arduino/README.md.j2", export),
     }
 
 
@@ -129,9 +113,9 @@ def cmake(export: Export) -> dict[str, str]:
     }
     return {
         **placed,
-        "CMakeLists.txt": _render("cmake/CMakeLists.txt.j2", export),
-        "config.cmake.in": _render("cmake/config.cmake.in.j2", export),
-        "README.md": _render("cmake/README.md.j2", export),
+        "CMakeLists.txt": _render("tflm_cmake/CMakeLists.txt.j2", export),
+        "config.cmake.in": _render("config.cmake.in.j2", export),
+        "README.md": _render("tflm_cmake/README.md.j2", export),
     }
 
 
@@ -146,45 +130,22 @@ FORMATS: Mapping[str, Callable[[Export], dict[str, str]]] = {
 def _sources(export: Export, first_header: str = "") -> dict[str, str]:
     """td_model.h and all that is behind it."""
     header = paths.data("firmware_templates/common") / "td_model.h"
+    glue = tflm.glue_files(export.graph, export.used, export.arena_bytes)
     return {
-        "td_model.h": header.read_text("utf-8"),
+        "td_model.h": package.signed(header.read_text("utf-8")),
         **tflm.array_files(export.graph, export.content),
         "model_resolver.h": tflm.resolver_header(export.graph, export.used, first_header),
-        **tflm.glue_files(export.graph, export.used, export.arena_bytes),
+        **{name: package.signed(text) for name, text in glue.items()},
     }
 
 
 def _render(template: str, export: Export) -> str:
-    graph = export.graph
-    return (
-        environment(paths.data(_TEMPLATES))
-        .get_template(template)
-        .render(
-            generated=tflm.generated(graph),
-            name=export.name,
-            title=names.comment(graph.name),
-            sha256=graph.sha256,
-            arena_bytes=export.arena_bytes,
-            measured=export.measured,
-            model_bytes=len(export.content),
-            operators=[r.name for r in export.used],
-            inputs=_described(graph, graph.inputs),
-            outputs=_described(graph, graph.outputs),
-        )
+    return package.render(
+        template,
+        export.graph,
+        arena_bytes=export.arena_bytes,
+        measured=export.measured,
+        model_bytes=len(export.content),
+        operators=[r.name for r in export.used],
+        first_header=_ARDUINO_HEADER,
     )
-
-
-def _described(graph: Graph, tensors: Sequence[int]) -> list[dict[str, str]]:
-    return [_tensor(graph.tensors[t]) for t in tensors]
-
-
-def _tensor(tensor: Tensor) -> dict[str, str]:
-    quantized = tensor.quantization is not None and len(tensor.quantization.scales) == 1
-    return {
-        "c_type": _TYPES.get(tensor.dtype.value, f"{tensor.dtype.value}_t"),
-        "shape": " × ".join(map(str, tensor.shape)) or "scalar",
-        "elements": str(math.prod(tensor.shape)),
-        "real": f"{tensor.scale:.8g} × (stored − {tensor.zero_point})"
-        if quantized
-        else "as stored",
-    }

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import pipeline
+from ..emit.package import is_signed, refuse_strangers
 from ..errors import InputError, RequestError
 from ..files import write_whole
 from ..frames import REPLY, Frame, Kind, Type, encode
@@ -263,6 +264,8 @@ def _platform_files(built: pipeline.Built) -> dict[str, str | bytes]:
 
 
 def _write(folder: Path, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
+    ours = {n: text for n, text in files.items() if isinstance(text, str) and is_signed(text)}
+    refuse_strangers(folder, ours)
     for name, content in files.items():
         write_whole(folder / name, content)
     return tuple(folder / name for name in files)
