@@ -117,22 +117,22 @@ def test_dsp_kernels_take_weights_and_sums_that_go_in_pairs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "value", "expected"),
+    ("shape", "value", "activation", "expected"),
     [
-        ((8, 64), 127, fully_connected.EIGHTS),
-        ((12, 64), 127, fully_connected.DSP),
-        ((8, 60), 127, fully_connected.DSP),
-        # A sum of 24 bits and more; a pair that does not fit into 16 bits.
-        ((8, 600), 127, fully_connected.DSP),
-        ((8, 64), -128, fully_connected.SCALAR),
+        ((8, 64), 127, 0, fully_connected.EIGHTS),
+        ((12, 64), 127, 0, fully_connected.DSP),
+        ((8, 60), 127, 0, fully_connected.DSP),
+        ((8, 64), 127, 1, fully_connected.DSP),  # RELU: what is below 0 must go
+        ((8, 600), 127, 0, fully_connected.DSP),  # a sum of 24 bits and more
+        ((8, 64), -128, 0, fully_connected.SCALAR),  # a pair does not fit into 16 bits
     ],
 )
 def test_fully_connected_layers_of_eights(
-    shape: tuple[int, int], value: int, expected: Kernel
+    shape: tuple[int, int], value: int, activation: int, expected: Kernel
 ) -> None:
     source = Tensor((1, shape[1]), scales=(0.5,), zero_points=(-3,))
     weights = constant(np.full(shape, value, np.int8), (0.01,))
-    options: dict[int, Option] = {FullyConnectedOptions.FUSED_ACTIVATION: int8(0)}
+    options: dict[int, Option] = {FullyConnectedOptions.FUSED_ACTIVATION: int8(activation)}
     result = Tensor((1, shape[0]), scales=(0.7,))
     content = single_operator("FULLY_CONNECTED", [source, weights], [result], options)
     (node,) = reader.loads(content, "fc").nodes

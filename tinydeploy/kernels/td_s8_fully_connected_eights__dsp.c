@@ -12,12 +12,11 @@
 
 /* A row on its way, eight channels at a time. */
 typedef struct {
-  int32_t multiplier, scale; /* as in td_record */
   int8_t *out;
-  int32_t offset;
+  int32_t requant[3]; /* multiplier, scale, offset as in td_record */
   const int32_t *start;
   uint32_t products; /* of neighbours in the row */
-  const int8_t *in, *in_end, *out_end, *weights;
+  const int8_t *in;
 } walk;
 
 #ifdef TD_HAS_DSP
@@ -43,33 +42,36 @@ typedef struct {
 #define FINISH_PAIR(a, both, at_a, at_b)                                 \
   "subs " both ", " both ", " a                                          \
   "\n\t"                                                                 \
-  "asrs " both ", " both ", #8\n\t" TD_FINISH(a, a, "r1", "r2", "r12")   \
-      TD_FINISH(both, both, "r1", "r2", "r12") "strb " a ", [r3, #" at_a \
+  "asrs " both ", " both ", #8\n\t" TD_FINISH(a, a, "r2", "r3", "r12")   \
+      TD_FINISH(both, both, "r2", "r3", "r12") "strb " a ", [r1, #" at_a \
                                                "]\n\t"                   \
-                                               "strb " both ", [r3, #" at_b "]\n\t"
+                                               "strb " both ", [r1, #" at_b "]\n\t"
 
-typedef char walk_layout[offsetof(walk, weights) == 36 ? 1 : -1];
+typedef char walk_layout[offsetof(walk, in) == 24 ? 1 : -1];
 
-static void run_walk(walk *state) {
+static void run_walk(walk *state, const int8_t *weights, const int8_t *in_end,
+                     const int8_t *out_end) {
   register walk *r0 __asm__("r0") = state;
+  register const int8_t *r1 __asm__("r1") = weights;
+  register const int8_t *r2 __asm__("r2") = in_end;
+  register const int8_t *r3 __asm__("r3") = out_end;
   __asm__ volatile(
-      "ldr r1, [r0, #28]\n\t"
-      "push {r0, r1}\n\t"
-      "ldr r0, [r0, #36]\n"
+      "push {r0, r2, r3}\n\t"
+      "mov r0, r1\n"
       "1:\n\t"
       "ldr r3, [sp]\n\t"
-      "ldr r12, [r3, #16]\n\t"
-      "ldr r2, [r3, #20]\n\t"
+      "ldr r2, [r3, #16]\n\t"
       "ldr r1, [r3, #24]\n\t"
-      "ldmia r12!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
-      "str r12, [r3, #16]\n\t"
+      "ldmia r2!, {r4, r5, r6, r7, r8, r9, r10, r11}\n\t"
+      "str r2, [r3, #16]\n\t"
+      "ldr r2, [r3, #20]\n\t"
+      "ldr r3, [sp, #4]\n\t"
       "subs r4, r4, r2\n\t"
       "subs r6, r6, r2\n\t"
       "sub r8, r8, r2\n\t"
       "sub r10, r10, r2\n\t"
-      "ldr r2, [r3, #28]\n\t"
-      "subs r2, r2, r1\n\t"
-      "lsls r2, r2, #28\n\t" /* an odd number of eights */
+      "subs r3, r3, r1\n\t"
+      "lsls r3, r3, #28\n\t" /* an odd number of eights */
       "bmi 3f\n"
       "2:\n\t" QUAD("", "") QUAD("", "")
       "3:\n\t" QUAD("", "") QUAD("ldr lr, [sp, #4]\n\t", "cmp r1, lr\n\t")
@@ -78,16 +80,16 @@ static void run_walk(walk *state) {
       "ldmia r1, {r1, r2, r3, r12}\n\t" FINISH_PAIR("r4", "r5", "0", "1")
       FINISH_PAIR("r6", "r7", "2", "3") FINISH_PAIR("r8", "r9", "4", "5")
       FINISH_PAIR("r10", "r11", "6", "7")
-      "adds r3, r3, #8\n\t"
-      "ldr r1, [sp]\n\t"
-      "str r3, [r1, #8]\n\t"
-      "ldr r1, [r1, #32]\n\t"
+      "adds r1, r1, #8\n\t"
+      "ldr r3, [sp]\n\t"
+      "str r1, [r3]\n\t"
+      "ldr r3, [sp, #8]\n\t"
       "cmp r1, r3\n\t"
       "bne 1b\n\t"
-      "add sp, sp, #8\n\t"
-      : "+r"(r0)
+      "add sp, sp, #12\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
       :
-      : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
+      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",
         "memory");
 }
 
@@ -99,10 +101,10 @@ static void run_walk(walk *state) {
 #else
 
 /* Two channels. weights: of their first four inputs. */
-static void pair(walk *state, const int8_t *weights) {
-  const td_record record = {0, state->multiplier, state->scale, state->offset};
+static void pair(walk *state, const int8_t *weights, const int8_t *in_end) {
+  const td_record record = {0, state->requant[0], state->requant[1], state->requant[2]};
   int32_t a = (int32_t)((uint32_t)*state->start++ - state->products), both = *state->start++;
-  for (const int8_t *x = state->in; x != state->in_end; x += 4, weights += 32) {
+  for (const int8_t *x = state->in; x != in_end; x += 4, weights += 32) {
     const uint32_t even = td_even_bytes(td_load4(x)), odd = td_odd_bytes(td_load4(x));
     const uint32_t w0 = td_load4(weights), w1 = td_load4(weights + 4);
     both = td_dot2(w1, even, td_dot2(w0, odd, both));
@@ -112,9 +114,10 @@ static void pair(walk *state, const int8_t *weights) {
   *state->out++ = td_finish(record, (int32_t)((uint32_t)both - (uint32_t)a) >> 8);
 }
 
-static void run_walk(walk *state) {
-  for (; state->out != state->out_end; state->weights += 8 * (state->in_end - state->in)) {
-    for (int32_t i = 0; i < 4; ++i) pair(state, state->weights + 8 * i);
+static void run_walk(walk *state, const int8_t *weights, const int8_t *in_end,
+                     const int8_t *out_end) {
+  for (; state->out != out_end; weights += 8 * (in_end - state->in)) {
+    for (int32_t i = 0; i < 4; ++i) pair(state, weights + 8 * i, in_end);
   }
 }
 
@@ -122,21 +125,22 @@ static void run_walk(walk *state) {
 
 void td_s8_fully_connected_eights__dsp(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                        void *scratch) {
-  int8_t *const all = out;
+  walk state;
+  int32_t batches = p->batches;
   (void)scratch;
-  for (int32_t n = p->batches; n > 0; --n) {
-    const int8_t *x = in, *const end = in + p->in_depth;
+  __builtin_memcpy(state.requant, p->requant, sizeof state.requant);
+  state.out = out;
+  do {
+    const int8_t *x = in;
     int32_t products = 0;
+    state.in = in;
+    in += p->in_depth;
     do {
       products = td_dot2(td_even_bytes(td_load4(x)), td_odd_bytes(td_load4(x)), products);
       x += 4;
-    } while (x != end);
-    walk state = {p->requant[0],      p->requant[1],      out, p->requant[2],
-                  p->folded,          (uint32_t)products, in,  end,
-                  out + p->out_depth, p->weights};
-    run_walk(&state);
-    in = end;
-    out = state.out;
-  }
-  td_clamp(all, (int32_t)(out - all), p->low, p->high);
+    } while (x != in);
+    state.products = (uint32_t)products;
+    state.start = p->folded;
+    run_walk(&state, p->weights, in, state.out + p->out_depth);
+  } while (--batches != 0);
 }

@@ -222,7 +222,9 @@ def _eights(p: Params) -> bool:
     narrow_sums = min(requant.lowest) >= -limit and max(requant.highest) < limit
     uniform = len(set(zip(requant.multipliers, requant.shifts, strict=True))) == 1
     whole = p.in_depth % 8 == p.out_depth % 8 == 0
-    return whole and uniform and requant.shifts[0] < 0 and p.narrow and narrow_sums
+    unclamped = (requant.low, requant.high) == (-128, 127)
+    fits = p.narrow and narrow_sums
+    return whole and uniform and unclamped and fits and requant.shifts[0] < 0
 
 
 def _pair_starts(folded: Array, weights: Array) -> Array:
