@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
 from .boards import Board, all_boards
 from .errors import DoesNotFit
-from .plan.plan import Plan
+from .plan.plan import Optimize, Plan
+from .plan.planner import make_plan
 
 # What a firmware takes beside the model, measured on the verify firmware and rounded up: RAM for
 # the wire and the board; flash for start-up code, the wire and the kernels. The linker has the last
@@ -60,10 +61,19 @@ def check(plan: Plan, board: Board, model: Path, folders: Sequence[Path]) -> Non
         return
     # An interpreter's arena has no layers that are known here.
     largest = f" (largest: {_largest(plan, sizes)})" if any(sizes) else ""
+    hint = too_big_hint(plan, model, folders)
+    if what == "RAM" and any(sizes) and _fits_for_ram(plan, board):
+        hint = f"tinydeploy build {quote(str(model))} --board {board.name} --opt ram"
     raise DoesNotFit(
-        f"{model.name} needs {_kib(takes)} of {what}; {board.name} has {_kib(has)}{largest}",
-        too_big_hint(plan, model, folders),
+        f"{model.name} needs {_kib(takes)} of {what}; {board.name} has {_kib(has)}{largest}", hint
     )
+
+
+def _fits_for_ram(plan: Plan, board: Board) -> bool:
+    """Whether it fits where RAM comes before time."""
+    if plan.target.optimize is Optimize.RAM:
+        return False
+    return fits(make_plan(plan.graph, replace(plan.target, optimize=Optimize.RAM)), board)
 
 
 def too_big_hint(plan: Plan, model: Path, folders: Sequence[Path]) -> str:

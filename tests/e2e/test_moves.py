@@ -40,7 +40,7 @@ def _proven(folder: Path, board: str, runner: str) -> Report:
     [
         ("host", "host", "host-cc"),
         ("generic_cortex_m0", "unicorn", "unicorn"),
-        ("generic_cortex_m4", "unicorn", "unicorn"),
+        ("generic_cortex_m3", "unicorn", "unicorn"),
         pytest.param("mps3_an547", "qemu", "qemu", marks=pytest.mark.emulator),
     ],
 )

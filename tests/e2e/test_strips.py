@@ -68,7 +68,8 @@ class _Chain:
         return writer.write(model)
 
 
-def _widest_first(seed: int) -> bytes:
+def widest_first(seed: int) -> bytes:
+    """A network whose first layers are much larger than what they make in the end."""
     chain = _Chain(seed)
     chain.layer("CONV_2D", 8)
     chain.layer("DEPTHWISE_CONV_2D", 8)
@@ -81,7 +82,7 @@ def _widest_first(seed: int) -> bytes:
 
 def _prove(folder: Path, board: str, runner: str, seed: int) -> None:
     model = folder / "wide.tflite"
-    model.write_bytes(_widest_first(seed))
+    model.write_bytes(widest_first(seed))
     request = BuildRequest(
         model=model, board=board, out=folder / "out", optimize="ram", sanitize=board == "host"
     )

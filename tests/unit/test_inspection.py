@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_strips import widest_first
 from tests.support import REPOSITORY
 from tinydeploy import boards, fit
 from tinydeploy.errors import DoesNotFit
 from tinydeploy.inspection import rows
-from tinydeploy.plan.plan import Isa, Target
+from tinydeploy.plan.plan import Isa, Optimize, Target
 from tinydeploy.plan.planner import make_plan
 from tinydeploy.report import inspection, terminal
 from tinydeploy.report.inspection import BoardRow
-from tinydeploy.tflite.reader import load
+from tinydeploy.tflite.reader import load, loads
 
 DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
 LARGE = BoardRow("large_board", "Large", "cortex-m7", 216_000_000, 320 << 10, 1 << 20, ("unicorn",))
@@ -97,6 +98,26 @@ def test_the_largest_layer_of_a_refusal_takes_what_the_arena_takes() -> None:
     sizes = re.findall(r"layer \d+ [A-Z0-9_]+, ([\d.]+) KiB", raised.value.message)
     assert float(sizes[0]) == pytest.approx(plan.arena_bytes / 1024, abs=0.051)
     assert "--fits 'it'\"'\"'s.tflite'" in raised.value.hint
+
+
+def test_a_refusal_says_where_strips_would_fit() -> None:
+    graph = loads(widest_first(1), "wide")
+    target = Target((Isa.SCALAR,))
+    plan, strips = (
+        make_plan(graph, replace(target, optimize=goal)) for goal in (Optimize.SPEED, Optimize.RAM)
+    )
+    assert strips.arena_bytes < 0.9 * plan.arena_bytes
+    board = boards.load("bluepill_f103")
+    assert board.mcu is not None
+    enough = fit.needs(strips, board).ram_bytes
+    memories = tuple(
+        m if m.kind == "flash" else replace(m, bytes=enough) for m in board.mcu.memories
+    )
+    small = replace(board, mcu=replace(board.mcu, memories=memories))
+    with pytest.raises(DoesNotFit) as raised:
+        fit.check(plan, small, Path("wide.tflite"), ())
+    assert raised.value.hint == "tinydeploy build wide.tflite --board bluepill_f103 --opt ram"
+    fit.check(strips, small, Path("wide.tflite"), ())
 
 
 @dataclass(frozen=True)

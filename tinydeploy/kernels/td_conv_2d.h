@@ -52,9 +52,9 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
 /* row_bytes is exact, or where groups and dilation_w are 1 rounded up to 4.
  * Weights and requantisation are those of pairs of output channels of a group, as in td_dot.h;
  * zeros where there is none. No weight is -128. weights: [groups, pairs, words], 4-byte aligned;
- * `words` is twice quads, but where rounding a row adds three zeros the last word of each row, 0, is
- * left out. requant: [groups, pairs] of td_pair_record. `pairs` is ceil(out_c / groups / 2), `quads`
- * ceil(patch / 4). strip: how many pixels are prepared at once, a multiple of 4 and not 0.
+ * `words` is twice quads, but where rounding a row adds three zeros the last word of each row, 0,
+ * is left out. requant: [groups, pairs] of td_pair_record. `pairs` is ceil(out_c / groups / 2),
+ * `quads` ceil(patch / 4). strip: how many pixels are prepared at once, a multiple of 4 and not 0.
  * scratch: 4 * strip * words + 4 * quads bytes, and 4 * words where td_copies_weights. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
