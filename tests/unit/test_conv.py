@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import MODEL_NAMES, MODELS, require
+from tinydeploy.emit.model import sizes_header
 from tinydeploy.errors import InputError
 from tinydeploy.fixedpoint import quantize_multiplier
 from tinydeploy.graph import Graph
@@ -32,6 +33,13 @@ def _conv(
     options: Mapping[int, Option] = STRIDE_1,
 ) -> Graph:
     return reader.loads(single_operator("CONV_2D", inputs, [output], options), "conv")
+
+
+@pytest.mark.parametrize(("zero_point", "above"), [(1, 0), (-128, 1)])
+def test_kernels_are_compiled_for_the_zero_points_there_are(zero_point: int, above: int) -> None:
+    output = Tensor((1, 6, 6, 2), scales=(0.7,), zero_points=(zero_point,))
+    plan = make_plan(_conv([INPUT, WEIGHTS], output), Target((Isa.DSP, Isa.SCALAR)))
+    assert f"#define TD_ALWAYS_ABOVE {above}\n" in sizes_header(plan)
 
 
 def test_macs_count_padding_positions() -> None:
