@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import MODEL_NAMES, MODELS, require
+from tinydeploy.emit.model import sizes_header
 from tinydeploy.errors import InputError
 from tinydeploy.fixedpoint import quantize_multiplier
 from tinydeploy.graph import Graph
@@ -17,7 +18,12 @@ from tinydeploy.plan.plan import Isa, Kernel, Optimize, Target
 from tinydeploy.plan.planner import make_plan
 from tinydeploy.plan.select import select_kernel
 from tinydeploy.tflite import reader
-from tinydeploy.tflite.schema import Conv2DOptions, FullyConnectedOptions, Padding
+from tinydeploy.tflite.schema import (
+    Conv2DOptions,
+    DepthwiseConv2DOptions,
+    FullyConnectedOptions,
+    Padding,
+)
 from tinydeploy.tflite.writer import Option, Tensor, constant, int8, int32, single_operator
 
 INPUT = Tensor((1, 6, 6, 4), scales=(0.5,), zero_points=(-3,))
@@ -32,6 +38,36 @@ def _conv(
     options: Mapping[int, Option] = STRIDE_1,
 ) -> Graph:
     return reader.loads(single_operator("CONV_2D", inputs, [output], options), "conv")
+
+
+@pytest.mark.parametrize(("zero_point", "above"), [(1, 0), (-128, 1)])
+def test_kernels_are_compiled_for_the_zero_points_there_are(zero_point: int, above: int) -> None:
+    output = Tensor((1, 6, 6, 2), scales=(0.7,), zero_points=(zero_point,))
+    plan = make_plan(_conv([INPUT, WEIGHTS], output), Target((Isa.DSP, Isa.SCALAR)))
+    assert f"#define TD_ALWAYS_ABOVE {above}\n" in sizes_header(plan)
+
+
+@pytest.mark.parametrize(
+    ("length", "channels", "kernel"), [(4000, 8, "2d_line"), (4000, 4, "2d"), (100, 4, "2d_line")]
+)
+def test_a_long_line_of_few_channels_is_not_copied(length: int, channels: int, kernel: str) -> None:
+    shape = (1, length, 1, channels)
+    slot = DepthwiseConv2DOptions
+    graph = reader.loads(
+        single_operator(
+            "DEPTHWISE_CONV_2D",
+            [
+                Tensor(shape, scales=(0.5,), zero_points=(-3,)),
+                constant(np.ones((1, 5, 1, channels), np.int8), (0.01,)),
+            ],
+            [Tensor(shape, scales=(0.7,), zero_points=(1,))],
+            {slot.STRIDE_W: int32(1), slot.STRIDE_H: int32(1), slot.DEPTH_MULTIPLIER: int32(1)},
+        ),
+        "line",
+    )
+    (node,) = graph.nodes
+    chosen = select_kernel(node, Target((Isa.DSP, Isa.SCALAR)))
+    assert chosen.name == f"td_s8_depthwise_conv_{kernel}__dsp"
 
 
 def test_macs_count_padding_positions() -> None:

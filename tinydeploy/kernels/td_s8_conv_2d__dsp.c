@@ -49,7 +49,7 @@ static void run_pairs(const td_slice *s, const td_pixels *run) {
 #ifdef __OPTIMIZE_SIZE__
   (void)s;
 #else
-  if (s->above) {
+  if (TD_ALWAYS_ABOVE || s->above) {
     td_run_pixels_above(run);
     return;
   }

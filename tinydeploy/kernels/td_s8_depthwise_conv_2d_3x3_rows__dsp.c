@@ -213,7 +213,7 @@ static void four_channels(const td_depthwise_conv_2d *p, const int8_t *in, uint3
     gather(row2, row3, to, end);
     if (y < 0) continue;
     rows->lower = y + 1 < p->out_h ? out_row_bytes : 0;
-    if (p->out_zero_point == -128) {
+    if (TD_ALWAYS_ABOVE || p->out_zero_point == -128) {
       run_two_rows_above(rows);
     } else {
       run_two_rows(rows);

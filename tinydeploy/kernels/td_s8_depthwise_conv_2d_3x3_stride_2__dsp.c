@@ -243,7 +243,7 @@ static void four_channels(const td_depthwise_conv_2d *p, const int8_t *in, int8_
     rows->out = out + (flipped ? row_bytes : 0);
     rows->last = rows->out + 4;
     rows->flipped = 8 * flipped;
-    if (p->out_zero_point == -128) {
+    if (TD_ALWAYS_ABOVE || p->out_zero_point == -128) {
       run_two_rows_above(rows);
     } else {
       run_two_rows(rows);

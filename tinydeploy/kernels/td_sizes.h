@@ -1,5 +1,6 @@
 /* The types of numbers in kernels' parameters. A model comes with a td_sizes.h of its own, in which
- * they are as narrow as its layers allow; arithmetic is of 32 bits all the same. */
+ * they are as narrow as its layers allow; arithmetic is of 32 bits all the same. It also says what
+ * is true of all its layers, so that code for others is left out. */
 #ifndef TD_SIZES_H
 #define TD_SIZES_H
 
@@ -7,5 +8,7 @@
 
 typedef int32_t td_size;  /* of tensors */
 typedef int32_t td_small; /* of windows; zero points and limits */
+
+#define TD_ALWAYS_ABOVE 0 /* the output zero point of each convolution is -128 */
 
 #endif

@@ -284,13 +284,21 @@ def _transposed(params: Params, kernel: Kernel) -> bool:
     h, w = params.h, params.w
     if kernel in (DSP_LINE, MVE_LINE):
         return h.kernel > 1
-    cheaper = _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
-    return kernel is DSP_ROWS and w.out == w.size and cheaper
+    if kernel is not DSP_ROWS or w.out != w.size or not _little(params, 32 * (h.out + 2)):
+        return False
+    return _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
+
+
+def _little(params: Params, scratch_bytes: int) -> bool:
+    """Whether a kernel's scratch is no burden beside the layer's input."""
+    return scratch_bytes <= 2048 + params.h.size * params.w.size * params.in_c
 
 
 def _stride_2(params: Params) -> bool:
     h, w = params.h, params.w
-    return _3x3(params) and h.stride == w.stride == 2 and w.pad == 0 and w.size % 2 == 0
+    plain = _3x3(params) and h.stride == w.stride == 2
+    little = _little(params, _scratch_bytes(params, DSP_STRIDE_2))
+    return plain and w.pad == 0 and w.size % 2 == 0 and little
 
 
 def _line(params: Params, outputs: int) -> bool:
@@ -302,7 +310,8 @@ def _line(params: Params, outputs: int) -> bool:
 
 
 def _dsp_line(params: Params) -> bool:
-    return _line(params, 3) and _by_fours(params)
+    little = _little(params, _scratch_bytes(params, DSP_LINE))
+    return _line(params, 3) and _by_fours(params) and little
 
 
 def _mve_line(params: Params) -> bool:

@@ -1,4 +1,4 @@
-"""How narrow the numbers in kernels' parameters can be: td_sizes.h."""
+"""What all kernels of a model are compiled for: td_sizes.h."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def number_types(calls: Iterable[KernelCall]) -> Mapping[str, str]:
                 if isinstance(value, int):
                     numbers["td_small" if name in _SMALL else "td_size"].append(value)
     return {name: f"int{_bits(values)}_t" for name, values in numbers.items()}
+
+
+def always_above(calls: Iterable[KernelCall]) -> bool:
+    """Whether no convolution has another output zero point than -128."""
+    structs = ("td_conv_2d", "td_depthwise_conv_2d")
+    return all(c.fields["out_zero_point"] == -128 for c in calls if c.struct in structs)
 
 
 def _bits(values: Iterable[int]) -> int:
