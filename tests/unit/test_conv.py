@@ -220,6 +220,16 @@ def test_convolutions_take_the_memory_that_is_free(name: str) -> None:
         assert [c.fields["strip"] for c in plan.calls if c.layer in (14, 16, 18, 20)] == [36] * 4
 
 
+def test_scratch_is_least_where_speed_is_not_what_counts() -> None:
+    require("models")
+    graph = reader.load(MODELS / "ic_int8.tflite")
+    isas = (Isa.DSP, Isa.SCALAR)
+    speed, size = (make_plan(graph, Target(isas, o)) for o in (Optimize.SPEED, Optimize.SIZE))
+    first = next(c for c in size.calls if c.kernel == conv_2d.DSP)
+    assert first.scratch_bytes == 4 * 15 * 4 + 36  # four pixels of three rows of five words
+    assert size.arena_bytes < speed.arena_bytes
+
+
 def _finish(record: Sequence[int], accumulator: int) -> int:
     """`td_finish` of td_simd.h in unbounded integers."""
     _, multiplier, scale, offset = record

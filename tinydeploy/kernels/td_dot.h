@@ -138,26 +138,26 @@ static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) 
   register int8_t *r0 __asm__("r0") = to;
   register const int8_t *r1 __asm__("r1") = from;
   register int32_t r2 __asm__("r2") = words;
-  /* Sixteen bytes at a time: a compiler would call memcpy. */
+  /* By eights: a compiler would call memcpy. */
   __asm__ volatile(
       "b 2f\n"
       "1:\n\t"
-      "ldmia r1!, {r3, r4, r5, r6}\n\t"
-      "stmia r0!, {r3, r4, r5, r6}\n"
+      "ldmia r1!, {r3, r4, r5, r6, r7, r8, r9, r10}\n\t"
+      "stmia r0!, {r3, r4, r5, r6, r7, r8, r9, r10}\n"
       "2:\n\t"
-      "subs r2, r2, #4\n\t"
+      "subs r2, r2, #8\n\t"
       "bpl 1b\n\t"
       "b 4f\n"
       "3:\n\t"
       "ldr r3, [r1], #4\n\t"
       "str r3, [r0], #4\n"
       "4:\n\t"
-      "tst r2, #3\n\t"
+      "tst r2, #7\n\t"
       "sub r2, r2, #1\n\t"
       "bne 3b\n\t"
       : "+r"(r0), "+r"(r1), "+r"(r2)
       :
-      : "r3", "r4", "r5", "r6", "cc", "memory");
+      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
 #else
   memcpy(to, from, 4 * (uint32_t)words);
 #endif
@@ -177,14 +177,14 @@ typedef struct {
   const td_pair_record *end;    /* of all pairs */
 } td_pixels;
 
-/* Bytes of code that computes -words modulo 8 words: two short ones come first. */
+/* Bytes of code that computes -words modulo 8 words: a short one comes first. */
 static inline int32_t td_skipped(int32_t words) {
 #ifdef __OPTIMIZE_SIZE__
   (void)words; /* one by one */
   return 0;
 #else
   const int32_t skipped = -words & 7;
-  return 52 * skipped - 4 * (skipped < 2 ? skipped : 2);
+  return 52 * skipped - 4 * (skipped > 0);
 #endif
 }
 
@@ -224,7 +224,7 @@ static inline int32_t td_skipped(int32_t words) {
   "orr r8, r8, #1\n\t"
 #define TD_WORDS        \
   "ldr pc, [sp, #24]\n" \
-  "2:\n\t" TD_SHORT_WORD TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
+  "2:\n\t" TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
 #define TD_UPPER(both, a)      \
   "sub " both ", " both ", " a \

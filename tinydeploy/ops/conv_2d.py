@@ -220,8 +220,12 @@ def _in_memory(
     params: Params, kernel: Kernel, free_bytes: int
 ) -> tuple[Mapping[str, FieldValue], int]:
     """`KernelCall.in_memory` of the DSP kernel: all the pixels at once that there is room for."""
-    beside = _dsp_scratch_bytes(params, kernel, 12) - 48 * _words(params, kernel)
-    pixels = max(_fours(params, kernel, free_bytes - beside), _strip(params, kernel))
+    spread_bytes = 48 * _words(params, kernel)
+    copying = _dsp_scratch_bytes(params, kernel, 12) - spread_bytes
+    column = _dsp_scratch_bytes(params, kernel, 4) - spread_bytes // 3
+    pixels = _fours(params, kernel, free_bytes - copying)
+    if pixels < 12:
+        pixels = min(_fours(params, kernel, free_bytes - column), 8)
     return {"strip": pixels}, _dsp_scratch_bytes(params, kernel, pixels)
 
 

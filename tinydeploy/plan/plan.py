@@ -123,7 +123,8 @@ class KernelCall:
         in_place: Pairs (position in `inputs`, position in `outputs`) that may be the same memory.
         trails: Outputs that may lie over an input.
         in_memory: Where it is faster with more scratch: from the bytes that are free, fields in
-            place of others and the scratch that they need, at least `scratch_bytes`.
+            place of others and the scratch that they need: no more than is free if that is at least
+            `scratch_bytes`, and of 0 the least that works.
         variadic: The inputs are passed as one `const void *const *`.
         parts: What it consists of, in order; then it has no struct of its own.
     """

@@ -31,6 +31,8 @@ def make_plan(graph: Graph, target: Target) -> Plan:
     calls = lower(graph, target)
     macs = sum(call.macs for call in calls)
     budget, least_gain = macs // _MACS_A_BYTE, _LEAST_GAIN
+    if target.optimize is not Optimize.SPEED:
+        calls = tuple(_with_scratch_of(call, 0) for call in calls)
     if target.optimize is Optimize.RAM:
         calls = _with_strips(graph, target, calls)
         budget, least_gain = macs, 4 * _LEAST_GAIN
@@ -132,15 +134,22 @@ def _in_free_memory(
     """Calls that gain from it, with all the scratch that is free; moves `scratch` there."""
     grown = list(calls)
     for position, at in scratch.items():
-        call = calls[position]
-        if call.in_memory is None:
+        if calls[position].in_memory is None:
             continue
         alive = [t for t in stays if t.first <= position <= t.last]
         offset, free_bytes = _largest_gap(alive, arena_bytes)
-        fields, used_bytes = call.in_memory(free_bytes)
-        grown[position] = replace(call, fields={**call.fields, **fields})
-        scratch[position] = replace(at, offset=offset, bytes=used_bytes)
+        with_more = _with_scratch_of(calls[position], free_bytes)
+        scratch[position] = replace(at, offset=offset, bytes=with_more.scratch_bytes)
+        grown[position] = replace(with_more, scratch_bytes=at.bytes)
     return tuple(grown)
+
+
+def _with_scratch_of(call: KernelCall, free_bytes: int) -> KernelCall:
+    """The call with all the scratch that it gains from and that is free, or the least."""
+    if call.in_memory is None:
+        return call
+    fields, scratch_bytes = call.in_memory(free_bytes)
+    return replace(call, fields={**call.fields, **fields}, scratch_bytes=scratch_bytes)
 
 
 def _largest_gap(taken: Sequence[Placement], arena_bytes: int) -> tuple[int, int]:
