@@ -35,11 +35,6 @@ class Activation(IntEnum):
     SIGN_BIT = 5
 
 
-def float32(value: float) -> float:
-    """`value` rounded to float32, as a Python float."""
-    return float(np.float32(value))
-
-
 def round_half_away(value: float) -> int:
     """C's `round()`: to the nearest integer, halves away from zero."""
     magnitude = math.floor(abs(value) + 0.5) if abs(value) < 2**52 else int(abs(value))

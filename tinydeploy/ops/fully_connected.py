@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fixedpoint import float32, quantize_multiplier
+from ..fixedpoint import quantize_multiplier
 from ..graph import Array, DType, Graph, Node
 from ..plan.plan import Constant, FieldValue, Isa, Kernel, KernelCall
 from ..tflite.schema import FullyConnectedOptions
@@ -106,8 +106,7 @@ def _multipliers(view: OperatorView, channels: int) -> tuple[list[tuple[int, int
                 f"the bias has scale {bias_scale:g}, its input and weights make "
                 f"{in_scale * scale:g}"
             )
-    # TFLite multiplies these two as float32 where the weights have one scale.
-    split = quantize_multiplier(float32(in_scale * scale) / out_scale)
+    split = quantize_multiplier(in_scale * scale / out_scale)
     return [split] * channels, zero_point
 
 

@@ -23,10 +23,10 @@ def parse(view: OperatorView) -> byte_map.ByteMap:
     in_scale, in_zero = view.per_tensor(view.input(0, DType.INT8))
     out_scale, out_zero = view.per_tensor(view.output(0, DType.INT8))
     # The input is read with 7 more fraction bits, its 1.0 / 128 stands for one stored step.
-    fine_scale = np.float32(1 / 128) * np.float32(in_scale)
+    fine_scale = in_scale / 128
     try:
-        to_output, output_shift = _multiplier16(fine_scale / np.float32(out_scale))
-        to_gate, gate_shift = _multiplier16(fine_scale / np.float32(3 / 32768))
+        to_output, output_shift = _multiplier16(fine_scale / out_scale)
+        to_gate, gate_shift = _multiplier16(fine_scale / (3 / 32768))
     except InputError as error:
         view.fail(error.message)
     if output_shift > 0:
@@ -49,9 +49,9 @@ def parse(view: OperatorView) -> byte_map.ByteMap:
     return byte_map.tabulate(view, hard_swish)
 
 
-def _multiplier16(real: np.float32) -> tuple[int, int]:
+def _multiplier16(real: float) -> tuple[int, int]:
     """(Q0.15 mantissa, shift) of a real multiplier."""
-    multiplier, shift = quantize_multiplier(float(real))
+    multiplier, shift = quantize_multiplier(real)
     return min((multiplier + (1 << 15)) >> 16, _INT16_MAX), shift
 
 

@@ -21,12 +21,11 @@ def parse(view: OperatorView) -> byte_map.ByteMap | int16_map.Rescale:
     dtype = same_type(view)
     in_scale, in_zero = view.per_tensor(view.input(0))
     out_scale, out_zero = view.per_tensor(view.output(0))
-    alpha = np.float32(view.options.float32(LeakyReluOptions.ALPHA))
+    alpha = view.options.float32(LeakyReluOptions.ALPHA)
     if not np.isfinite(alpha):
         view.fail(f"alpha is {alpha}")
-    scale = np.float32(in_scale)
-    positive = quantize_multiplier(float(scale / np.float32(out_scale)))
-    negative = quantize_multiplier(float(abs(scale * alpha / np.float32(out_scale))))
+    positive = quantize_multiplier(in_scale / out_scale)
+    negative = quantize_multiplier(abs(in_scale * alpha / out_scale))
     sign = -1 if alpha < 0 else 1
 
     if dtype is DType.INT16:

@@ -20,7 +20,7 @@ def parse(view: OperatorView) -> byte_map.ByteMap | int16_map.Rescale:
     dtype = same_type(view)
     in_scale, in_zero = view.per_tensor(view.input(0))
     out_scale, out_zero = view.per_tensor(view.output(0))
-    multiplier, shift = quantize_multiplier(float(np.float32(in_scale) / np.float32(out_scale)))
+    multiplier, shift = quantize_multiplier(in_scale / out_scale)
 
     if dtype is DType.INT16:
         return int16_map.rescale(view, (multiplier, shift), limits=(0, stored_range(dtype)[1]))
