@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__, paths
+from ..console import early_steps, setup_steps
 from ..errors import RequestError
 from . import models
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # What Renode carries out between two looks at the clock, at its own 100 MIPS and 100 us.
 _QUANTUM_INSTRUCTIONS = 10_000
 _MOST_QUANTUM_S = 0.01
+_BOOT_INSTRUCTIONS = 100_000
+_WAIT_INSTRUCTIONS = 100_000 * 15  # a wait that is in vain: polls, and what one takes
 # Where cycles are counted by a timer, which Renode moves on at the end of a quantum.
 _TIMER_QUANTUM_INSTRUCTIONS = 100
 
@@ -73,6 +76,16 @@ def mips(board: Board) -> int:
 def hz(board: Board) -> float:
     """Instructions a second of virtual time."""
     return mips(board) * 1e6
+
+
+def boot_s(board: Board) -> float:
+    """Virtual seconds that the firmware may need to come to its console, at most.
+
+    Registers that the platform has not read as 0, so a wait for a clock takes its time.
+    """
+    setup, clock = early_steps(board)
+    waits = sum(step.waits for step in (*setup, *setup_steps(board))) + any(s.waits for s in clock)
+    return (_BOOT_INSTRUCTIONS + waits * _WAIT_INSTRUCTIONS) / hz(board)
 
 
 def uart(board: Board) -> str:

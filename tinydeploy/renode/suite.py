@@ -171,7 +171,7 @@ def render(board: Board, model: str, goldens: Sequence[Golden], ceiling_s: float
         model=re.sub(r"[^\w.-]", "_", model),
         uart=platform.uart(board),
         mips=platform.mips(board),
-        boot_s=_BOOT_S,
+        boot_s=max(_BOOT_S, _rounded_up(platform.boot_s(board))),
         ceiling_s=_rounded_up(ceiling_s),
         goldens=goldens,
     )

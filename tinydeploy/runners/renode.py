@@ -221,6 +221,8 @@ class RenodeTransport(ClosesOnExit):
         self._monitor.do(f"logFile {here}/{_LOG}", limit_s)
         for command in platform.commands(board, here, "board.repl", "firmware.elf"):
             self._monitor.do(command, limit_s)
+        # What is sent to a port that is being set up can leave it deaf.
+        self._monitor.command(f'emulation RunFor "{platform.boot_s(board):.6f}"', limit_s)
         for command in (
             f'emulation CreateUartPtyTerminal "{_WIRE}" "{self._folder}/{_WIRE}"',
             f"connector Connect {platform.uart(board)} {_WIRE}",
