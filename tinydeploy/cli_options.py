@@ -119,7 +119,8 @@ def build_request(
     found = settings.find()
     name = board or found.board
     if name is None:
-        raise InputError("no board was named", f"tinydeploy build {model} --board nucleo_l4r5zi")
+        verb = click.get_current_context().info_name
+        raise InputError("no board was named", f"tinydeploy {verb} {model} --board nucleo_l4r5zi")
     if app and firmware != FIRMWARES[0]:
         raise InputError(f"--app has no place for --firmware {firmware}", "leave one out")
     optimize = opt or found.opt or "speed"

@@ -148,7 +148,8 @@ def _boards() -> Finding:
     def count() -> str:
         from .boards import all_boards
 
-        return f"{len(all_boards())} in {paths.data('boards')}"
+        found = sum(not board.is_host for board in all_boards())
+        return f"{found} in {paths.data('boards')}"
 
     return _folder("boards", count, "pip install --force-reinstall tinydeploy", required=True)
 

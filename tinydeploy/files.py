@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 from .errors import RequestError
+
+SIZE_HINT = "the shell limits the size of files: ulimit -f unlimited"
+
+
+def way_out(error: OSError, elsewhere: str = "choose another place to write to: --out") -> str:
+    """The hint for a file that cannot be written; `elsewhere` says how to name another place."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "choose a shorter name"
+    if error.errno == errno.EFBIG:
+        return SIZE_HINT
+    free = "free some space, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return f"{free}{elsewhere}"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -37,9 +50,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).chmod(0o644)  # mkstemp's own mode hides it from everyone else
         Path(temporary).replace(target)
     except OSError as error:
-        raise RequestError(
-            f"cannot write {path}: {error.strerror}", "choose another place to write to"
-        ) from error
+        raise RequestError(f"cannot write {path}: {error.strerror}", way_out(error)) from error
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

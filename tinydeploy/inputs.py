@@ -124,7 +124,13 @@ def _load(path: Path, graph: Graph) -> Sequence[Array]:
         return _arrays(path, graph)
     except InputError:
         raise
+    except MemoryError as error:  # what its header claims
+        raise InputError(f"{path} ends too early for the arrays that it names") from error
     except Exception as error:  # NumPy, zipfile, zlib and tokenize raise of all kinds
+        if "allow_pickle" in str(error):
+            raise InputError(
+                f"{path} holds Python objects, not numbers", "save plain arrays"
+            ) from error
         raise InputError(f"{path} is not a .npy or .npz file of numbers: {error}") from error
 
 
@@ -179,13 +185,15 @@ def _batch(array: Array, tensor: Tensor, source: str) -> Sequence[Array]:
     if array.dtype != tensor.dtype.numpy:
         raise InputError(
             f"{source} holds {array.dtype}, the input {tensor.name!r:.60} is {tensor.dtype.value}",
-            "give the numbers as the model takes them: quantised where it is quantised",
+            "give the numbers as the model takes them: quantised where it is quantised"
+            + (array.dtype.kind == "f") * "; with real ones: tinydeploy evaluate",
         )
     shape = tensor.shape
-    if array.shape == shape:
-        return [np.ascontiguousarray(array)]
-    # A leading batch of 1 in the model's shape may be left out of each sample.
-    for sample in (shape, shape[1:] if shape[:1] == (1,) else shape):
+    # A leading batch of 1 in the model's shape may be left out, of each sample too.
+    bare = shape[1:] if shape[:1] == (1,) else shape
+    if array.shape in (shape, bare):
+        return [np.ascontiguousarray(array).reshape(shape)]
+    for sample in (shape, bare):
         if array.ndim == len(sample) + 1 and array.shape[1:] == sample:
             return [np.ascontiguousarray(a).reshape(shape) for a in array]
     raise InputError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from . import process
 from .emit.module import CModule, Library
 from .errors import DoesNotFit, RequestError
+from .files import SIZE_HINT, way_out
 from .toolchains import base
 
 if TYPE_CHECKING:
@@ -32,9 +34,16 @@ REPORT = "report.json"
 # The file that defines memcpy, memmove and memset.
 _MEMORY_FUNCTIONS = "libc.c"
 
-# What is missing where GCC is installed without its C++ library.
-_NO_CXX = "fatal error: cstdint"
-_CXX_HINT = "install GCC's C++ library (Debian: apt install libstdc++-arm-none-eabi-newlib)"
+# What a compiler says, and what to do about it.
+_HINTS = {
+    # GCC is installed without its C++ library.
+    "fatal error: cstdint": "install GCC's C++ library (Debian: apt install "
+    "libstdc++-arm-none-eabi-newlib)",
+    "temporary file": "name a folder that can be written: TMPDIR=/tmp",
+    "File size limit exceeded": SIZE_HINT,
+    "File too large": SIZE_HINT,
+    f"signal {int(signal.SIGXFSZ)}": SIZE_HINT,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,17 +197,20 @@ class Steps:
         return path.relative_to(self.folder).as_posix()
 
     def _failed(self, result: process.Result, what: str) -> RequestError:
-        if (full := os.strerror(errno.ENOSPC)) in result.stderr:
+        if any(word in result.stderr for word in (os.strerror(errno.ENOSPC), "NoSpaceLeft")):
+            cache = self.toolchain.environment(self.folder).get("ZIG_GLOBAL_CACHE_DIR")
+            places = [str(self.folder), *([cache] if cache else []), tempfile.gettempdir()]
             return RequestError(
-                f"{what}: {full}, in {self.folder} or for temporary files in "
-                f"{tempfile.gettempdir()}",
-                "free some space, or choose other folders: out=DIR (--out), TMPDIR=DIR",
+                f"{what}: {os.strerror(errno.ENOSPC)}, in one of {', '.join(places)}",
+                "free some space, or choose other folders: out=DIR (--out), "
+                f"{'TINYDEPLOY_CACHE=DIR, ' if cache else ''}TMPDIR=DIR",
             )
-        program = Path(result.argv[0]).name
+        program, said = Path(result.argv[0]).name, base.first_error(result.stderr)
         if result.returncode < 0:
-            return RequestError(f"{what}: {program} was ended by signal {-result.returncode}")
-        reason = base.first_error(result.stderr) or f"{program} exit code {result.returncode}"
-        return RequestError(f"{what}: {reason}", _CXX_HINT if _NO_CXX in reason else "")
+            ended = f"{program} was ended by signal {-result.returncode}"
+            said = f"{ended}: {said}" if said else ended
+        reason = said or f"{program} exit code {result.returncode}"
+        return RequestError(f"{what}: {reason}", _hint(reason))
 
     def _overflow(self, result: process.Result) -> DoesNotFit | None:
         """The linker's complaint that a memory is full, with both numbers."""
@@ -212,6 +224,10 @@ class Steps:
                     f"tinydeploy boards --fits {self.model}",
                 )
         return None
+
+
+def _hint(reason: str) -> str:
+    return next((hint for words, hint in _HINTS.items() if words in reason), "")
 
 
 def _library_flags(library: Library | None) -> list[str]:
@@ -240,7 +256,8 @@ def kib(size_bytes: int) -> str:
 def cannot_write(path: Path, error: OSError) -> RequestError:
     """The sentence for a folder that is read-only or a disk that is full."""
     reason = error.strerror or str(error)
-    return RequestError(f"cannot write {path}: {reason}", "choose another folder: out=DIR (--out)")
+    hint = way_out(error, "choose another folder: out=DIR (--out)")
+    return RequestError(f"cannot write {path}: {reason}", hint)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def read(record: type[T], path: Path) -> T:
             file and, where it is found, the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     try:
@@ -119,7 +119,9 @@ def _record(record: type[T], table: Any, keys: tuple[str, ...]) -> T:
     try:
         return record(**values)
     except ValueError as error:
-        raise DataError(keys, str(error)) from error
+        # Sentences of this kind begin with the key that is wrong.
+        words = str(error).removeprefix("unknown ").split()[:1]
+        raise DataError((*keys, *(word for word in words if word in fields)), str(error)) from error
 
 
 def _value(kind: Any, value: Any, keys: tuple[str, ...]) -> Any:

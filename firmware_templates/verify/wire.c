@@ -5,9 +5,10 @@
 #define CRC_BYTES 4u
 #define BODY_BYTES (TD_WIRE_HEADER_BYTES + TD_WIRE_DATA_BYTES + CRC_BYTES)
 
-/* With bodies shorter than 254 bytes no COBS block is ever full (code FF). */
-_Static_assert(BODY_BYTES < 254u, "a frame is at most one COBS block");
-_Static_assert(sizeof(td_frame) == BODY_BYTES, "a frame has no padding");
+/* C99 has no static assertions; an array of -1 elements does not compile. With bodies shorter than
+ * 254 bytes a frame is one COBS block, which is never full (code FF). */
+typedef char td_frame_is_one_block[BODY_BYTES < 254u ? 1 : -1];
+typedef char td_frame_has_no_padding[sizeof(td_frame) == BODY_BYTES ? 1 : -1];
 
 #ifdef __OPTIMIZE_SIZE__
 uint32_t td_wire_crc(uint32_t crc, const uint8_t *bytes, uint32_t count) {

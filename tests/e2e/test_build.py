@@ -58,6 +58,15 @@ def test_compile_commands_are_what_is_run(reference: Project) -> None:
     (out / "again.o").unlink()
 
 
+def test_the_sources_are_clean_under_stricter_warnings(reference: Project) -> None:
+    out = reference.folder / "out"
+    strict = ("-Wpedantic", "-Wshadow", "-Wcast-qual", "-Wundef", "-Wstrict-prototypes", "-Werror")
+    for command in json.loads((out / "compile_commands.json").read_text()):
+        argv = [*command["arguments"][: command["arguments"].index("-c")], *strict]
+        done = process.run([*argv, "-fsyntax-only", command["file"]], timeout_s=60, cwd=out)
+        assert done.returncode == 0, done.stderr
+
+
 def test_nothing_to_do(reference: Project) -> None:
     start = time.monotonic()
     assert reference.build() == []

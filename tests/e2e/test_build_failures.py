@@ -154,6 +154,7 @@ def test_a_full_disk(project: Project, limit_bytes: int) -> None:
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert lines
+    assert "hint: the shell limits the size of files: ulimit -f unlimited" in done.stderr
     assert lines[0].startswith(("error: cannot write ", "error: cannot compile "))
     assert "Traceback" not in done.stderr
     out = project.folder / "out"
@@ -217,3 +218,14 @@ def test_what_does_not_fit(tmp_path: Path, toolchain: str) -> None:
     assert "digits_int8.tflite needs " in caught.value.message
     assert caught.value.message.endswith(" of flash; small has 16 KiB")
     assert not (tmp_path / "out" / "firmware.elf").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc takes no files, on Linux")
+def test_a_compiler_that_a_signal_ended_says_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("arm-gnu")
+    monkeypatch.setenv("TMPDIR", "/proc")
+    with pytest.raises(RequestError, match="temporary file in /proc") as caught:
+        build(_request(tmp_path / "out", toolchain="arm-gnu"))
+    assert "TMPDIR=" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tinydeploy.errors import RequestError
-from tinydeploy.files import write_whole
+from tinydeploy.files import way_out, write_whole
 
 
 def test_a_file_and_its_folders_are_made(tmp_path: Path) -> None:
@@ -47,3 +48,15 @@ def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(RequestError, match="cannot write"):
             write_whole(path, "text")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "loop"]
+
+
+def test_the_hint_is_for_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="File name too long") as caught:
+        write_whole(tmp_path / ("x" * 300), "text")
+    assert caught.value.hint == "choose a shorter name"
+    for number, words in (
+        (errno.ENOSPC, "free some space"),
+        (errno.EFBIG, "ulimit -f unlimited"),
+        (errno.EROFS, "--out"),
+    ):
+        assert words in way_out(OSError(number, os.strerror(number)))

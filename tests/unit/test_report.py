@@ -131,10 +131,13 @@ def test_a_field_that_a_newer_writer_adds_is_passed_over(tmp_path: Path) -> None
         ("", "is not JSON"),
         ("[]", "has report schema None"),
         ('{"schema": 99}', "has report schema 99"),
-        ('{"schema": 1}', "'outcome'"),
-        (json.dumps({**to_dict(VERIFIED), "board": 3}), r"report\.board is int"),
+        ('{"schema": 1}', "report has no outcome"),
+        (json.dumps({**to_dict(VERIFIED), "board": 3}), r"report\.board is a whole number"),
         (json.dumps({**to_dict(VERIFIED), "outcome": "x"}), r"report\.outcome is 'x'"),
-        (json.dumps({**to_dict(VERIFIED), "layers": [3]}), r"report\.layers\[0\] is int"),
+        (
+            json.dumps({**to_dict(VERIFIED), "layers": [3]}),
+            r"report\.layers\[0\] is a whole number",
+        ),
     ],
 )
 def test_what_is_not_a_report_is_refused(text: str, message: str, tmp_path: Path) -> None:

@@ -27,8 +27,12 @@ _C_TYPES = {
 _LINE_CHARACTERS = 98
 _LINE_BYTES = 24
 _ESCAPES = np.array([f"\\{byte:03o}".encode() for byte in range(256)])
-# The terminating zero of such a string has no room in its array, as in C it need not.
+# Such a string may be longer than C99 asks of compilers (-Wpedantic), and its terminating zero has
+# no room in its array, as in C it need not.
 _PRAGMAS = """\
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Woverlength-strings"
+#endif
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wunknown-warning-option"
 #pragma clang diagnostic ignored "-Wunterminated-string-initialization"

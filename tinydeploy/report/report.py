@@ -217,7 +217,8 @@ class Block:
     Attributes:
         name: The model's name of the tensor, any text; empty for a kernel's working memory.
         kind: What it is.
-        offset: Its first byte, from the arena's start.
+        offset: Its first byte, from the arena's start. Blocks of one time may
+            overlap: a layer may lie over its input, or move it out of the way first.
         bytes: Its size.
         first: The place in `layers` of the first layer during which it lives; -1 for an input.
         last: That of the last one; as many as there are layers for an output.
@@ -393,6 +394,18 @@ def read(path: Path) -> Report:
     return report
 
 
+# What JSON calls them.
+_JSON = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
 def parse(kind: Any, content: Any, where: str) -> Any:
     """`content` from JSON as the type `kind`; unknown fields of objects are passed over."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -411,13 +424,17 @@ def parse(kind: Any, content: Any, where: str) -> Any:
     if kind is float and type(content) is int:
         return float(content)
     if type(content) is not kind:
-        raise TypeError(f"{where} is {type(content).__name__}")
+        raise TypeError(f"{where} is {_JSON[type(content)]}")
     return content
 
 
 def _object(kind: type, content: Any, where: str) -> Any:
     if not isinstance(content, dict):
-        raise TypeError(f"{where} is {type(content).__name__}")
+        raise TypeError(f"{where} is {_JSON[type(content)]}, not an object")
     hints = typing.get_type_hints(kind)
     values = {k: parse(t, content[k], f"{where}.{k}") for k, t in hints.items() if k in content}
-    return kind(**values)  # a field that is missing and has no default is a TypeError naming it
+    for item in dataclasses.fields(kind):
+        missing = item.default is item.default_factory is dataclasses.MISSING
+        if missing and item.name not in values:
+            raise TypeError(f"{where} has no {item.name}")
+    return kind(**values)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import serial
 from serial.tools import list_ports
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .base import Transport
 
 AUTO = "auto"
+_PORTS = "--port auto | /dev/ttyACM0 | COM3 | socket://host:1234 | rfc2217://host:1234"
 
 _MOST_READ_BYTES = 4096
 _TICK_S = 0.02  # how long one read of the port waits
@@ -50,6 +52,8 @@ class SerialRunner:
             raise RequestError(f"{board.name} has no serial port", "verify there: --on host")
         if self._port == AUTO:
             find_port(board, list_ports.comports())
+        elif "://" in self._port:
+            _check_url(self._port)
 
     def open(self, firmware: Firmware) -> Transport:
         board = firmware.board
@@ -188,6 +192,14 @@ def _shown(port: ListPortInfo) -> str:
     return f"{port.device} ({port.vid:04x}:{port.pid:04x}{number})"
 
 
+def _check_url(name: str) -> None:
+    """Raises InputError for a network port without its number: pyserial trips over it."""
+    with suppress(ValueError):  # of a number that is none
+        if not name.startswith(("socket://", "rfc2217://")) or urlsplit(name).port:
+            return
+    raise InputError(f"--port {name} is no name of a port", _PORTS)
+
+
 def _open(name: str, baud: int) -> serial.SerialBase:
     # pyserial knows no time limit for writing to a terminal server.
     write_s = None if name.startswith("rfc2217:") else _WRITE_S
@@ -198,8 +210,8 @@ def _open(name: str, baud: int) -> serial.SerialBase:
         )
     except ValueError as error:
         raise InputError(
-            f"--port {name} cannot be opened: {error}",
-            "--port auto | /dev/ttyACM0 | COM3 | socket://host:1234 | rfc2217://host:1234",
+            f"--port {name} is no name of a port",
+            _PORTS,
         ) from error
     except (OSError, serial.SerialException) as error:
         there = ", ".join(_shown(port) for port in list_ports.comports()) or "none"

@@ -30,7 +30,7 @@ from .schema import (
     SignatureDefSlot,
     SubGraphSlot,
 )
-from .tensors import FLOAT_HINT, LARGEST_TENSOR_BYTES, TensorReader, printable
+from .tensors import LARGEST_TENSOR_BYTES, TensorReader, float_hint, printable
 
 LARGEST_FILE_BYTES = 256 << 20
 # Far beyond what fits a microcontroller; planning takes time that grows faster than these.
@@ -303,7 +303,7 @@ def _refuse_float(label: str, tensors: Sequence[Tensor], layer: Layer) -> None:
         kind = "is a float model with quantised weights"
     else:
         kind = "is a float model"
-    raise InputError(f"{label} {kind}: {layer} computes in float32", FLOAT_HINT)
+    raise InputError(f"{label} {kind}: {layer} computes in float32", float_hint(label))
 
 
 def _node(layer: Layer, tensors: Sequence[Tensor], label: str) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from shlex import quote
 from typing import NoReturn
 
 from ..errors import InputError
@@ -33,7 +34,10 @@ _RANGES = {
     DType.INT64: (-(1 << 63), (1 << 63) - 1),
 }
 
-FLOAT_HINT = "quantise it first: tinydeploy quantize MODEL.tflite --data CALIBRATION.npz"
+
+def float_hint(label: str) -> str:
+    """What to do with the float model of that name."""
+    return f"quantise it first: tinydeploy quantize {quote(label)} --data CALIBRATION.npz"
 
 
 def printable(text: str, longest: int = 40) -> str:
@@ -94,7 +98,7 @@ class TensorReader:
             raise InputError(
                 f"{self._label} is a float model: tensor {index} {printable(name)} is "
                 f"{stored.name.lower()}",
-                FLOAT_HINT,
+                float_hint(self._label),
             )
         if stored not in _DTYPES:
             supported = ", ".join(d.value for d in _DTYPES.values())

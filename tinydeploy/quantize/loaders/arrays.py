@@ -19,6 +19,8 @@ from ..transform import Transform
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 _DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+# Of a header that claims more than there is memory.
+_TOO_MUCH = (MemoryError, OverflowError)
 
 
 class Rows:
@@ -35,6 +37,8 @@ class Rows:
             self.shape, self._fortran, self.dtype = _header(file)
         if self.dtype.hasobject:
             raise InputError(f"{label} holds Python objects, not numbers", "save plain arrays")
+        if self.dtype.kind not in "fiubUS":
+            raise InputError(f"{label} holds {self.dtype}, not real numbers", "save floats")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -165,5 +169,7 @@ class _damage_of:  # noqa: N801, a context manager reads as a verb
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, _TOO_MUCH):
+            raise InputError(f"{self._label} cannot be read: it ends too early") from error
         if isinstance(error, _DAMAGE):
             raise InputError(f"{self._label} cannot be read: {error}") from error
