@@ -197,7 +197,7 @@ def _check_url(name: str) -> None:
     with suppress(ValueError):  # of a number that is none
         if not name.startswith(("socket://", "rfc2217://")) or urlsplit(name).port:
             return
-    raise InputError(f"--port {name} is no name of a port", _PORTS)
+    raise InputError(f"--port {name} cannot be opened: it names none", _PORTS)
 
 
 def _open(name: str, baud: int) -> serial.SerialBase:
@@ -210,7 +210,7 @@ def _open(name: str, baud: int) -> serial.SerialBase:
         )
     except ValueError as error:
         raise InputError(
-            f"--port {name} is no name of a port",
+            f"--port {name} cannot be opened: it names none",
             _PORTS,
         ) from error
     except (OSError, serial.SerialException) as error:
