@@ -32,7 +32,7 @@ def number_types(calls: Iterable[KernelCall]) -> Mapping[str, str]:
 def always_above(calls: Iterable[KernelCall]) -> bool:
     """Whether no convolution has another output zero point than -128."""
     structs = ("td_conv_2d", "td_depthwise_conv_2d")
-    return all(c.fields["out_zero_point"] == -128 for c in calls if c.struct in structs)
+    return all(c.fields.get("out_zero_point") == -128 for c in calls if c.struct in structs)
 
 
 def _bits(values: Iterable[int]) -> int:
