@@ -40,7 +40,10 @@ from tinydeploy.tflite.writer import (
 INPUT = Tensor((1, 6, 6, 4), scales=(0.5,), zero_points=(-3,))
 OUTPUT = Tensor((1, 6, 6, 2), scales=(0.7,), zero_points=(1,))
 WEIGHTS = constant(np.ones((2, 3, 3, 4), np.int8), (0.01,))
-STRIDE_1 = {Conv2DOptions.STRIDE_W: int32(1), Conv2DOptions.STRIDE_H: int32(1)}
+STRIDE_1: Mapping[int, Option] = {
+    Conv2DOptions.STRIDE_W: int32(1),
+    Conv2DOptions.STRIDE_H: int32(1),
+}
 
 
 def _conv(
@@ -289,7 +292,7 @@ def test_parts_of_a_layer_may_have_weights_in_two_layouts() -> None:
     weights = [(16, 1, 1, 4), (1, 3, 3, 16), (4, 3, 3, 16)]
     tensors = [Tensor(s, scales=(0.5,), zero_points=(0,)) for s in shapes]
     tensors += [constant(np.ones(s, np.int8), (0.01,)) for s in weights]
-    depthwise = {
+    depthwise: Mapping[int, Option] = {
         DepthwiseConv2DOptions.STRIDE_W: int32(1),
         DepthwiseConv2DOptions.STRIDE_H: int32(1),
         DepthwiseConv2DOptions.DEPTH_MULTIPLIER: int32(1),
