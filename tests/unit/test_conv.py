@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from tests.support import MODEL_NAMES, MODELS, require
-from tinydeploy.emit.model import sizes_header
+from tinydeploy.emit.model import model_source, sizes_header
 from tinydeploy.errors import InputError
 from tinydeploy.fixedpoint import quantize_multiplier
 from tinydeploy.graph import Graph
@@ -24,12 +25,25 @@ from tinydeploy.tflite.schema import (
     FullyConnectedOptions,
     Padding,
 )
-from tinydeploy.tflite.writer import Option, Tensor, constant, int8, int32, single_operator
+from tinydeploy.tflite.writer import (
+    Model,
+    Operator,
+    Option,
+    Tensor,
+    constant,
+    int8,
+    int32,
+    single_operator,
+    write,
+)
 
 INPUT = Tensor((1, 6, 6, 4), scales=(0.5,), zero_points=(-3,))
 OUTPUT = Tensor((1, 6, 6, 2), scales=(0.7,), zero_points=(1,))
 WEIGHTS = constant(np.ones((2, 3, 3, 4), np.int8), (0.01,))
-STRIDE_1 = {Conv2DOptions.STRIDE_W: int32(1), Conv2DOptions.STRIDE_H: int32(1)}
+STRIDE_1: Mapping[int, Option] = {
+    Conv2DOptions.STRIDE_W: int32(1),
+    Conv2DOptions.STRIDE_H: int32(1),
+}
 
 
 def _conv(
@@ -270,3 +284,27 @@ def test_a_multiplier_above_a_half_needs_the_scalar_kernel() -> None:
     assert select_kernel(node, target) == conv_2d.SCALAR
     (node,) = _conv([INPUT, WEIGHTS]).nodes
     assert select_kernel(node, target) == conv_2d.DSP
+
+
+def test_parts_of_a_layer_may_have_weights_in_two_layouts() -> None:
+    # First two rows of the depthwise layer, then one at a time: two kernels.
+    shapes = [(1, 16, 16, 4), (1, 16, 16, 16), (1, 16, 16, 16), (1, 16, 16, 4)]
+    weights = [(16, 1, 1, 4), (1, 3, 3, 16), (4, 3, 3, 16)]
+    tensors = [Tensor(s, scales=(0.5,), zero_points=(0,)) for s in shapes]
+    tensors += [constant(np.ones(s, np.int8), (0.01,)) for s in weights]
+    depthwise: Mapping[int, Option] = {
+        DepthwiseConv2DOptions.STRIDE_W: int32(1),
+        DepthwiseConv2DOptions.STRIDE_H: int32(1),
+        DepthwiseConv2DOptions.DEPTH_MULTIPLIER: int32(1),
+    }
+    operators = (
+        Operator("CONV_2D", (0, 4), (1,), STRIDE_1),
+        Operator("DEPTHWISE_CONV_2D", (1, 5), (2,), depthwise),
+        Operator("CONV_2D", (2, 6), (3,), STRIDE_1),
+    )
+    graph = reader.loads(write(Model(tuple(tensors), operators, (0,), (3,))), "strips")
+    plan = make_plan(graph, Target((Isa.DSP, Isa.SCALAR), Optimize.RAM))
+    kernels = {call.kernel.name for call in plan.kernel_calls if call.layer == 1}
+    arrays = re.findall(r"^static const \w+ (layer_\w+)\[", model_source(plan), re.MULTILINE)
+    assert len(kernels) == 2
+    assert len(arrays) == len(set(arrays)) == len(plan.constants)

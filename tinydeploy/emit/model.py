@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -23,6 +24,7 @@ _C_TYPES = {
     "int64": "int64_t",
     "bool": "uint8_t",
 }
+_Symbols = Mapping[tuple[str, int, bytes], str]  # the key of a constant -> its C name
 # Arrays wider than this are broken into lines.
 _LINE_CHARACTERS = 98
 _LINE_BYTES = 24
@@ -98,14 +100,21 @@ def _arena(plan: Plan) -> str:
     )
 
 
-def _symbol(plan: Plan, constant: Constant) -> str:
-    call, first = plan.constants[constant.key]
-    return f"layer_{call.layer}_{first.role}"
+def _symbols(plan: Plan) -> _Symbols:
+    """The parts of a layer may have their weights in several layouts, by their kernels."""
+    found: dict[tuple[str, int, bytes], str] = {}
+    count: Counter[str] = Counter()
+    for key, (call, first) in plan.constants.items():
+        name = f"layer_{call.layer}_{first.role}"
+        found[key] = f"{name}_{count[name]}" if count[name] else name
+        count[name] += 1
+    return found
 
 
 def _constants(plan: Plan) -> Iterator[str]:
-    for _, constant in plan.constants.values():
-        name = _symbol(plan, constant)
+    called = _symbols(plan)
+    for key, (_, constant) in plan.constants.items():
+        name = called[key]
         c_type = _C_TYPES[str(constant.data.dtype)]
         aligned = f" __attribute__((aligned({constant.align})))" if constant.align > 1 else ""
         declared = f"static const {c_type} {name}[{constant.data.size}]{aligned} ="
@@ -145,7 +154,7 @@ def _wrap(items: Iterable[str]) -> str:
 
 
 def _all_parameters(plan: Plan) -> Iterator[str]:
-    tensors, called = plan.graph.tensors, parameter_names(plan)
+    tensors, called, constants = plan.graph.tensors, parameter_names(plan), _symbols(plan)
     for call in plan.calls:
         shapes = " + ".join(_shape(tensors[t]) for t in call.inputs)
         result = ", ".join(_shape(tensors[t]) for t in call.outputs)
@@ -153,12 +162,12 @@ def _all_parameters(plan: Plan) -> Iterator[str]:
         yield (
             f"/* {call.op} {shapes} -> {result}: "
             f"{names.comment(tensors[call.outputs[0]].name)} */\n"
-        ) + "".join(_parameters(plan, name, c) for name, c in several.items())
+        ) + "".join(_parameters(constants, name, c) for name, c in several.items())
 
 
-def _parameters(plan: Plan, name: str, call: KernelCall) -> str:
+def _parameters(constants: _Symbols, name: str, call: KernelCall) -> str:
     fields = "".join(
-        f"    .{field} = {_field(plan, value)},\n" for field, value in call.fields.items()
+        f"    .{field} = {_field(constants, value)},\n" for field, value in call.fields.items()
     )
     return f"static const {call.struct} {name} = {{\n{fields}}};\n"
 
@@ -167,11 +176,11 @@ def _shape(tensor: Tensor) -> str:
     return f"{tensor.dtype.value}[{','.join(str(d) for d in tensor.shape)}]"
 
 
-def _field(plan: Plan, value: FieldValue) -> str:
+def _field(constants: _Symbols, value: FieldValue) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, Constant):
-        return _symbol(plan, value)
+        return constants[value.key]
     if isinstance(value, float):
         return f"{value.hex()}f"
     return "INT32_MIN" if value == -(2**31) else str(int(value))

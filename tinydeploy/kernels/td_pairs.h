@@ -14,11 +14,11 @@
 /* A product of 32 bits: two of them are added up before they are told apart. */
 #define TD_PAIR_SHIFT 16
 #else
-/* Of 64 bits: 256 products are below 2^22. */
+/* Of 64 bits: 252 products are below 2^22. */
 #define TD_PAIR_SHIFT 23
 #endif
 
-enum { TD_PAIR_QUADS = 64 /* what td_step_pairs adds up at most, in fours */ };
+enum { TD_PAIR_QUADS = 63 /* what td_step_pairs adds up at most, in fours */ };
 
 static inline int32_t td_pair(int32_t a, int32_t b) {
 #if TD_PAIR_SHIFT == 16
@@ -52,13 +52,14 @@ typedef struct {
 
 #if TD_PAIR_SHIFT == 16
 
-/* r5 holds two products of each pixel. The bit that is shifted out of it last tells whether the
- * lower half is negative. */
+/* r5 holds two products of each pixel, modulo 2^32: an upper half of -2^15 with a lower one below 0
+ * wraps around. 2^15 in r9 makes the lower one positive, and wraps back. */
 #define TD_HALVES        \
   "sxth r2, r5\n\t"      \
   "adds r6, r6, r2\n\t"  \
+  "add r5, r9\n\t"       \
   "asrs r5, r5, #16\n\t" \
-  "adcs r7, r7, r5\n\t"
+  "adds r7, r7, r5\n\t"
 
 /* One of the four channels. */
 static inline void td_step_channel(td_pair_step *step, int32_t channel) {
@@ -68,6 +69,9 @@ static inline void td_step_channel(td_pair_step *step, int32_t channel) {
   __asm__ volatile(
       ".syntax unified\n\t"
       "mov r12, r2\n\t"
+      "movs r2, #128\n\t"
+      "lsls r2, r2, #8\n\t"
+      "mov r9, r2\n\t"
       "movs r6, #0\n\t"
       "movs r7, #0\n\t"
       "ldr r2, [r0, #8]\n\t"
@@ -98,7 +102,7 @@ static inline void td_step_channel(td_pair_step *step, int32_t channel) {
       "stm r2!, {r6, r7}\n\t"
       : "+r"(r0), "+r"(r1), "+r"(r2)
       :
-      : "r3", "r4", "r5", "r6", "r7", "r8", "r12", "cc", "memory");
+      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r12", "cc", "memory");
 }
 
 #undef TD_HALVES

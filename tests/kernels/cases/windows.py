@@ -134,6 +134,7 @@ def layer(
         "all": np.arange(least, 128),
         "narrow": np.arange(-127, 128),
         "ends": np.array((-127, 127)),
+        "lowest": np.array((least, least, 127)),
     }
     weights = rng.choice(stored[draw(st.sampled_from(sorted(stored)))], weights_shape)
     weights = weights.astype(np.int8)
