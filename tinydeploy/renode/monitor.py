@@ -110,6 +110,7 @@ class Monitor:
 
     def last_words(self) -> str:
         """How it ended, and the last that it said on standard error or output."""
+        self._wait()  # its pipes end before it does
         code = self._process.poll()
         if code is None:
             how = "closed its monitor"

@@ -193,7 +193,9 @@ class RenodeTransport(ClosesOnExit):
                 return f"its core is halted at {at}{self._logged()}"
             ran = f"{self.instructions()} instructions in {self.virtual_s():.3f} s of virtual time"
             return f"its core is at {at} after {ran}{self._logged()}"
-        except (Ended, TinydeployError, ValueError):
+        except Ended as ended:
+            return str(ended)
+        except (TinydeployError, ValueError):
             return "Renode does not answer"
 
     def instructions(self) -> int:
