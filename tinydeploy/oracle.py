@@ -104,7 +104,8 @@ def open_oracle(graph: Graph, content: bytes, which: str = "auto") -> Oracle:
     Args:
         graph: The graph as loaded, before transforms.
         content: The `.tflite` file's bytes.
-        which: "tflite-micro", "reference", or "auto" for the first that this machine has.
+        which: "tflite-micro", "reference", or "auto" for the first that this machine has and that
+            survives the model.
 
     Raises:
         InputError: There is no such oracle, or not here, or it refuses the model.
@@ -117,6 +118,20 @@ def open_oracle(graph: Graph, content: bytes, which: str = "auto") -> Oracle:
             "TFLite Micro's interpreter is not installed for this machine",
             "use --oracle reference, or Linux on x86-64",
         )
-    if which == "reference" or not available:
+    crashes = _crashes(graph)
+    if which == "tflite-micro" and crashes:
+        raise InputError(
+            f"TFLite Micro's interpreter would crash: {crashes}", "use --oracle reference"
+        )
+    if which == "reference" or not available or crashes:
         return Reference(graph)
     return TfliteMicro(graph, content)
+
+
+def _crashes(graph: Graph) -> str | None:
+    """What TFLite Micro reads through a null pointer instead of refusing it."""
+    for node in graph.nodes:
+        inputs = graph.node_inputs(node)
+        if node.op == "DEPTHWISE_CONV_2D" and len(inputs) > 2 and inputs[2] is None:
+            return f"the bias of DEPTHWISE_CONV_2D, layer {node.index}, is -1 instead of left out"
+    return None

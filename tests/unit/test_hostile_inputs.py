@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import REPOSITORY
+from tests.kernels.case import quantized
+from tests.support import REPOSITORY, require
 from tinydeploy import __version__
 from tinydeploy.errors import InputError
 from tinydeploy.graph import Graph
 from tinydeploy.inputs import read_inputs
 from tinydeploy.oracle import open_oracle
-from tinydeploy.tflite.reader import load
+from tinydeploy.tflite.reader import load, loads
+from tinydeploy.tflite.schema import DepthwiseConv2DOptions, TensorType
+from tinydeploy.tflite.writer import Option, constant, int32, single_operator
 
 DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
 
@@ -121,3 +124,18 @@ def test_an_oracle_that_does_not_exist_is_rejected(graph: Graph) -> None:
 
 def test_the_reference_is_an_oracle_with_a_name_and_a_version(graph: Graph) -> None:
     assert open_oracle(graph, DIGITS.read_bytes(), "reference").name == f"reference {__version__}"
+
+
+def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
+    image, result = (quantized((1, 3, 3, 2), 1.0, 0, TensorType.INT8) for _ in range(2))
+    filters = constant(np.ones((1, 2, 2, 2), np.int8), (1.0,))
+    options: dict[int, Option] = {
+        DepthwiseConv2DOptions.STRIDE_W: int32(1),
+        DepthwiseConv2DOptions.STRIDE_H: int32(1),
+        DepthwiseConv2DOptions.DEPTH_MULTIPLIER: int32(1),
+    }
+    content = single_operator("DEPTHWISE_CONV_2D", [image, filters, None], [result], options)
+    assert open_oracle(loads(content, "m"), content).name.startswith("reference")
+    require("oracle")
+    with pytest.raises(InputError, match="would crash: the bias of DEPTHWISE_CONV_2D, layer 0"):
+        open_oracle(loads(content, "m"), content, "tflite-micro")
