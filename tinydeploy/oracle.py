@@ -37,6 +37,10 @@ class TfliteMicro:
     _ARENA_BYTES = 1 << 20
 
     def __init__(self, graph: Graph, content: bytes) -> None:
+        if crashes := _crashes(graph):
+            raise InputError(
+                f"TFLite Micro's interpreter would crash: {crashes}", "use --oracle reference"
+            )
         self.name = f"tflite-micro {importlib.metadata.version('tflite-micro')}"
         self._graph = graph
         self._content = content
@@ -118,12 +122,7 @@ def open_oracle(graph: Graph, content: bytes, which: str = "auto") -> Oracle:
             "TFLite Micro's interpreter is not installed for this machine",
             "use --oracle reference, or Linux on x86-64",
         )
-    crashes = _crashes(graph)
-    if which == "tflite-micro" and crashes:
-        raise InputError(
-            f"TFLite Micro's interpreter would crash: {crashes}", "use --oracle reference"
-        )
-    if which == "reference" or not available or crashes:
+    if which == "reference" or not available or (which == "auto" and _crashes(graph)):
         return Reference(graph)
     return TfliteMicro(graph, content)
 
