@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .tflite.options import Options
 
 Array = NDArray[Any]
 
@@ -52,6 +55,23 @@ class Quantization:
     axis: int = 0
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Which channels of a tensor of the file are computed.
+
+    Attributes:
+        channels: Their indices along the last dimension, in order.
+        of: How many the file has.
+    """
+
+    channels: tuple[int, ...]
+    of: int
+
+    def take(self, whole: Array) -> Array:
+        """These channels of [..., of]."""
+        return np.ascontiguousarray(whole[..., list(self.channels)])
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """A tensor of the graph.
@@ -61,6 +81,7 @@ class Tensor:
         name: As the model has it: any text at all, never to be printed into C unescaped.
         shape: Static dimensions, () for a scalar. Activations are [N, H, W, C].
         data: The constant's elements, of `shape` and `dtype`; None for a runtime tensor.
+        kept: Which channels it has of those in the file; None: all.
     """
 
     index: int
@@ -69,6 +90,7 @@ class Tensor:
     dtype: DType
     quantization: Quantization | None = None
     data: Array | None = field(default=None, repr=False)
+    kept: Kept | None = None
 
     @property
     def elements(self) -> int:
@@ -105,6 +127,7 @@ class Node:
         inputs: Tensor indices in TFLite's order; -1 for an optional input that is absent.
         outputs: Tensor indices.
         params: The operator's own frozen `Params`, with everything `parse()` derived.
+        options: What `parse()` derived them from, beside the tensors.
     """
 
     index: int
@@ -112,6 +135,7 @@ class Node:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     params: Any
+    options: Options | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,6 +148,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "index": tensor.index,
         "name": tensor.name,
         "shape": list(tensor.shape),
+        "kept_channels": list(tensor.kept.channels) if tensor.kept else None,
         "dtype": tensor.dtype.value,
         "constant": tensor.is_constant,
         "scales": list(quantization.scales) if quantization else [],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import __version__
+from .graph import Graph
 from .oracle import Oracle
 from .plan.plan import Placement, Plan
 from .report import report as r
@@ -49,9 +50,27 @@ def started(prepared: Prepared, outcome: r.Outcome, error: str | None = None) ->
             )
             for node in graph.nodes
         ),
+        left_out=_left_out(graph, plan.graph),
         arena=_blocks(plan),
         versions=_versions() | _library(prepared.module.library),
     )
+
+
+def _left_out(whole: Graph, planned: Graph) -> r.LeftOut | None:
+    """What transforms took away of a graph: channels of layers that both have."""
+    outputs = [planned.tensors[node.outputs[0]] for node in planned.nodes]
+    left = [t.kept.of - len(t.kept.channels) for t in outputs if t.kept]
+    if not left:
+        return None
+    channels = sum(t.kept.of if t.kept else t.shape[-1] for t in outputs if t.shape)
+    before, after = _macs_and_weights(whole), _macs_and_weights(planned)
+    return r.LeftOut(sum(left), channels, before[0] - after[0], before[1] - after[1])
+
+
+def _macs_and_weights(graph: Graph) -> tuple[int, int]:
+    used = {i for node in graph.nodes for i in node.inputs if i >= 0}
+    weights = sum(graph.tensors[i].bytes for i in used if graph.tensors[i].is_constant)
+    return sum(getattr(node.params, "macs", 0) for node in graph.nodes), weights
 
 
 def _blocks(plan: Plan) -> tuple[r.Block, ...]:

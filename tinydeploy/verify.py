@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -119,10 +119,16 @@ def _compare_layers(
         node = nodes[step.index]
         tensor = graph.tensors[node.outputs[0]]
         got = np.frombuffer(step.output, tensor.dtype.numpy).reshape(tensor.shape)
-        wanted = expected[step.index].reshape(tensor.shape)
+        wanted = expected[step.index]
+        if tensor.kept is not None:
+            wanted = tensor.kept.take(wanted)
+        wanted = wanted.reshape(tensor.shape)
         same[step.index] = _same(got, wanted)
         if first is None and not same[step.index]:
             first = _difference(number, node.index, node.op, tensor.name, got, wanted)
+            if tensor.kept is not None:
+                *place, channel = first.first_index
+                first = replace(first, first_index=(*place, tensor.kept.channels[channel]))
     return same, first
 
 

@@ -94,17 +94,25 @@ class Requantization:
 
     @cached_property
     def fixed(self) -> NDArray[np.bool_]:
-        """Which channels have the same output whatever the input: dead ones, saturated ones.
+        """Which channels have the same output whatever the input: dead ones, saturated ones."""
+        least, most = self.outputs_between(np.array(self.lowest), np.array(self.highest))
+        same: NDArray[np.bool_] = least == most
+        return same
+
+    def outputs_between(
+        self, lowest: NDArray[np.int64], highest: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(least, most) outputs of exact accumulators from `lowest` to `highest`, all [channels].
 
         An output rises with its accumulator as long as neither leaves 32 bits, so it is enough to
         look at both ends.
         """
-        lowest, highest = np.array(self.lowest), np.array(self.highest)
         left = np.maximum(self.shifts, 0)
         limit = np.int64(1) << (31 - left)
         exact = (-limit <= lowest) & (highest < limit)
-        same: NDArray[np.bool_] = exact & (self.apply(lowest) == self.apply(highest))
-        return same
+        least = np.where(exact, self.apply(lowest), self.low).astype(np.int64)
+        most = np.where(exact, self.apply(highest), self.high).astype(np.int64)
+        return least, most
 
     @property
     def fast(self) -> bool:

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ..graph import Graph
+from ..graph import Graph, Tensor
 from ..plan.plan import Constant, KernelCall, Plan
 from .terminal import (
     BAD,
@@ -201,12 +201,17 @@ def _operators(plan: Plan, sign: Signs) -> Table:
         made.add_row(
             Text(str(node.index), SOFT),
             Text(node.op),
-            Text(shape(tensor.shape, sign), SOFT),
+            _output_shape(tensor, sign),
             Text(f"{call.macs:,}" if call and call.macs else sign.dash),
             Text(f"{_constant_bytes(call):,}" if call else sign.dash),
             Text(f"{plan.live_bytes(position):,}" if position is not None else sign.dash),
         )
     return made
+
+
+def _output_shape(tensor: Tensor, sign: Signs) -> Text:
+    text = Text(shape(tensor.shape, sign), SOFT)
+    return text.append(f" of {tensor.kept.of}") if tensor.kept else text
 
 
 def _constant_bytes(call: KernelCall) -> int:
@@ -218,8 +223,14 @@ def _totals(plan: Plan) -> Text:
     text.append("   weights ", SOFT).append(f"{plan.constant_bytes:,} B")
     text.append("   arena ", SOFT).append(f"{plan.arena_bytes:,} B")
     if plan.arena_bytes == plan.lower_bound_bytes:
-        return text.append(", the least possible", SOFT)
-    return text.append(f", {plan.lower_bound_bytes:,} at the least", SOFT)
+        text.append(", the least possible", SOFT)
+    else:
+        text.append(f", {plan.lower_bound_bytes:,} at the least", SOFT)
+    outputs = (plan.graph.tensors[node.outputs[0]] for node in plan.graph.nodes)
+    left_out = sum(t.kept.of - len(t.kept.channels) for t in outputs if t.kept is not None)
+    if left_out:
+        text.append("\ndead channels ", SOFT).append(f"{left_out:,} left out")
+    return text
 
 
 def _arena_map(plan: Plan, sign: Signs) -> Group:

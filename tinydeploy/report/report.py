@@ -120,6 +120,23 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Channels that no output of the model depends on: they are not computed.
+
+    Attributes:
+        channels: How many, over all layers.
+        of_channels: How many the layers of the model have.
+        macs: Multiply-accumulates of an inference that the model has and the firmware has not.
+        weights_bytes: Weights and biases, as they lie in the file, that the firmware has not.
+    """
+
+    channels: int
+    of_channels: int
+    macs: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
 class Instructions:
     """What it cost to run.
 
@@ -321,6 +338,7 @@ class Report:
         instructions: Cost of a run.
         timing: How cycles were estimated; null when they were not.
         layers: In execution order.
+        left_out: Dead channels; null when there are none.
         arena: The RAM plan: what lives where, and when.
         verify: The comparison; null when nothing ran.
         accuracy: Over a labelled set; null when none was given.
@@ -345,6 +363,7 @@ class Report:
     instructions: Instructions = Instructions()
     timing: Timing | None = None
     layers: tuple[Layer, ...] = ()
+    left_out: LeftOut | None = None
     arena: tuple[Block, ...] = ()
     verify: Verify | None = None
     accuracy: Accuracy | None = None

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .junit import describe
-from .report import Difference, Layer, Memory, Report
+from .report import Difference, Layer, LeftOut, Memory, Report
 from .terminal import (
     BAD,
     GOOD,
@@ -32,7 +32,7 @@ def print_build(report: Report, to: Console) -> None:
     """What was built, and how much of the board it takes."""
     to.print(_title(report))
     if report.memory:
-        to.print(indented(_memory(report.memory, signs(to)), above=1))
+        to.print(indented(_memory(report.memory, report.left_out, signs(to)), above=1))
 
 
 def print_verify(report: Report, to: Console) -> None:
@@ -68,7 +68,7 @@ def _title(report: Report) -> Text:
     )
 
 
-def _memory(memory: Memory, sign: Signs) -> RenderableType:
+def _memory(memory: Memory, left_out: LeftOut | None, sign: Signs) -> RenderableType:
     bars = Table.grid(padding=(0, 2))
     for name, taken, given in (
         ("RAM", memory.ram_bytes, memory.board_ram_bytes),
@@ -93,7 +93,15 @@ def _memory(memory: Memory, sign: Signs) -> RenderableType:
         if taken is not None:
             parts.append(f"{name} ", SOFT).append(f"{taken:,} B").append("    ")
     parts.rstrip()
-    return Group(bars, Text(), parts)
+    return Group(bars, Text(), parts, *_left_out(left_out))
+
+
+def _left_out(left_out: LeftOut | None) -> list[Text]:
+    if left_out is None:
+        return []
+    line = Text.assemble(("dead channels ", SOFT), f"{left_out.channels:,}")
+    line.append(f" of {left_out.of_channels:,}    left out ", SOFT)
+    return [line.append(f"{left_out.macs:,} MACs, {left_out.weights_bytes:,} B of weights")]
 
 
 def _verdict(report: Report, sign: Signs) -> list[Text]:

@@ -326,4 +326,4 @@ def _node(layer: Layer, tensors: Sequence[Tensor], label: str) -> Node:
         where = "" if error.message.startswith(("layer ", label)) else f"{layer}: "
         prefix = "" if error.message.startswith(label) else f"{label}: "
         raise InputError(f"{prefix}{where}{error.message}", error.hint) from None
-    return Node(layer.index, layer.op, layer.inputs, layer.outputs, params)
+    return Node(layer.index, layer.op, layer.inputs, layer.outputs, params, layer.options)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..graph import Graph
+from .dead_channels import drop_dead_channels
 from .dead_code import drop_dead_code
 from .fold_constants import fold_constants
 
 Transform = Callable[[Graph], Graph]
 
-PASSES: tuple[Transform, ...] = (drop_dead_code, fold_constants)
+PASSES: tuple[Transform, ...] = (drop_dead_code, fold_constants, drop_dead_channels)
 
 
 def apply(graph: Graph) -> Graph:
