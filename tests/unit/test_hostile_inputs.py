@@ -126,7 +126,8 @@ def test_the_reference_is_an_oracle_with_a_name_and_a_version(graph: Graph) -> N
     assert open_oracle(graph, DIGITS.read_bytes(), "reference").name == f"reference {__version__}"
 
 
-def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
+def without_bias() -> bytes:
+    """A depthwise convolution whose bias is -1 instead of left out."""
     image, result = (quantized((1, 3, 3, 2), 1.0, 0, TensorType.INT8) for _ in range(2))
     filters = constant(np.ones((1, 2, 2, 2), np.int8), (1.0,))
     options: dict[int, Option] = {
@@ -134,8 +135,31 @@ def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
         DepthwiseConv2DOptions.STRIDE_H: int32(1),
         DepthwiseConv2DOptions.DEPTH_MULTIPLIER: int32(1),
     }
-    content = single_operator("DEPTHWISE_CONV_2D", [image, filters, None], [result], options)
+    return single_operator("DEPTHWISE_CONV_2D", [image, filters, None], [result], options)
+
+
+def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
+    content = without_bias()
     assert open_oracle(loads(content, "m"), content).name.startswith("reference")
     require("oracle")
     with pytest.raises(InputError, match="would crash: the bias of DEPTHWISE_CONV_2D, layer 0"):
         open_oracle(loads(content, "m"), content, "tflite-micro")
+
+
+def test_what_only_tflite_micro_reads_of_a_damaged_file_is_refused_in_one_sentence() -> None:
+    """It reads all of a file: names, metadata and signatures too, which the loader leaves alone."""
+    require("oracle")
+    content = DIGITS.read_bytes()
+    told = []
+    for at in range(0, 512, 4):
+        damaged = content[:at] + struct.pack("<i", 1 << 30) + content[at + 4 :]
+        try:
+            graph = loads(damaged, "m")
+        except InputError:
+            continue
+        try:
+            open_oracle(graph, damaged, "tflite-micro")
+        except InputError as error:
+            told.append(error.message)
+    assert told
+    assert all(message.startswith("TFLite Micro refuses m.tflite: ") for message in told)

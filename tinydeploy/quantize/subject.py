@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import InputError, RequestError
 from ..graph import Array, Graph, Tensor
-from ..oracle import Oracle, open_oracle
+from ..oracle import Oracle, check_survives, open_oracle
+from ..oracle import interpreter as open_interpreter
 from ..report.report import Tool
 from ..tflite.flatbuffer import Flatbuffer, Tables
 from ..tflite.reader import check_header, loads, main_subgraph, operator_name, read_file
@@ -229,20 +230,14 @@ def _litert(path: Path, content: bytes, numbers: str) -> Subject:
 
 def _tflite_micro(path: Path, content: bytes, numbers: str) -> Subject:
     """A float model in TFLite Micro: slower than LiteRT, and everybody who deploys has it."""
+    hint = "pip install 'tinydeploy[ptq]'"
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise RequestError("float models are run by LiteRT, which is not installed", hint)
     try:
-        from tflite_micro.python.tflite_micro import runtime
-    except ImportError as error:
-        raise RequestError(
-            "float models are run by LiteRT, which is not installed",
-            "pip install 'tinydeploy[ptq]'",
-        ) from error
-    try:
-        interpreter = runtime.Interpreter.from_bytes(content, arena_size=_ARENA_BYTES)
-    except RuntimeError as error:
-        raise InputError(
-            f"TFLite Micro refuses {path.name}: {error}",
-            "LiteRT may run it: pip install 'tinydeploy[ptq]'",
-        ) from error
+        check_survives((name, inputs) for name, inputs, _ in _opened(content, path.name)[1])
+        interpreter = open_interpreter(content, path.name, _ARENA_BYTES)
+    except InputError as error:
+        raise InputError(error.message, f"LiteRT may run it: {hint}") from error
     subgraph = main_subgraph(Flatbuffer(content, path.name).root("the model"), path.name)
     counts = [len(subgraph.int32_vector(s)) for s in (SubGraphSlot.INPUTS, SubGraphSlot.OUTPUTS)]
     inputs = [interpreter.get_input_details(i) for i in range(counts[0])]
