@@ -137,7 +137,7 @@ def print_findings(findings: Sequence[Finding], to: Console) -> None:
     for finding in findings:
         missing = Text(sign.bad, BAD) if finding.required else Text(sign.dash, SOFT)
         mark = Text(sign.good, GOOD) if finding.ok else missing
-        told = Text(printable(finding.detail, 400), "" if finding.ok else SOFT)
+        told = Text(printable(finding.detail, 400), "" if finding.ok else SOFT, overflow="fold")
         if finding.hint:
             told.append(Text(f"\n{printable(finding.hint, 400)}", STRONG))
         made.add_row(mark, Text(finding.name), told)

@@ -93,7 +93,8 @@ def _memory(memory: Memory, left_out: LeftOut | None, sign: Signs) -> Renderable
         if taken is not None:
             parts.append(f"{name} ", SOFT).append(f"{taken:,} B").append("    ")
     parts.rstrip()
-    return Group(bars, Text(), parts, *_left_out(left_out))
+    head = (bars, Text()) if bars.row_count else ()  # the host has neither
+    return Group(*head, parts, *_left_out(left_out))
 
 
 def _left_out(left_out: LeftOut | None) -> list[Text]:
