@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from tests.support import REPOSITORY
 from tinydeploy import boards, pipeline
+from tinydeploy.board import Board
 from tinydeploy.cli import main
 from tinydeploy.errors import RequestError
 
@@ -137,7 +138,7 @@ def test_a_board_that_nothing_runs_says_so(tmp_path: Path) -> None:
     assert caught.value.hint == "verify on this machine: --on host"
 
 
-def _lonely_board(folder: Path) -> boards.Board:
+def _lonely_board(folder: Path) -> Board:
     """A board that no emulator knows."""
     (folder / "my_board").mkdir()
     shipped = (REPOSITORY / "boards" / "nucleo_l4r5zi" / "board.toml").read_text()
