@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,25 +196,33 @@ def port_of(tensor: Tensor) -> Port:
     return Port(tensor.name, tensor.shape, tensor.dtype.numpy, scale, zero)
 
 
+@contextmanager
+def litert_refusals(label: str) -> Iterator[None]:
+    """Turns what LiteRT raises of a damaged model, opened or run, into an `InputError`."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"LiteRT cannot run {label}: {reason:.200}") from error
+
+
 def _litert(path: Path, content: bytes, numbers: str) -> Subject:
     litert = need("ai_edge_litert.interpreter")
-    try:
+    with litert_refusals(str(path)):
         interpreter = litert.Interpreter(
             model_content=content,
             num_threads=1,
             experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
         interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"LiteRT refuses {path}: {reason:.200}") from error
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(values: Sequence[Array]) -> tuple[Array, ...]:
-        for detail, value in zip(inputs, values, strict=True):
-            interpreter.set_tensor(detail["index"], value)
-        interpreter.invoke()
-        return tuple(interpreter.get_tensor(detail["index"]) for detail in outputs)
+        with litert_refusals(str(path)):
+            for detail, value in zip(inputs, values, strict=True):
+                interpreter.set_tensor(detail["index"], value)
+            interpreter.invoke()
+            return tuple(interpreter.get_tensor(detail["index"]) for detail in outputs)
 
     return Subject(
         path=path,
