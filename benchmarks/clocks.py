@@ -18,7 +18,7 @@ from rich.table import Table
 
 from tests.boards import kit
 from tinydeploy import boards
-from tinydeploy.boards import Board
+from tinydeploy.board import Board
 
 
 def _flash_bytes(board: Board) -> int:

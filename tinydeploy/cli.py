@@ -133,11 +133,11 @@ def build(as_json: bool, junit: Path | None, html: Path | None, **options: Any) 
     if not as_json:
         show_build(built)
         elf = os.path.relpath(built.firmware.elf)
-        what = f"verify {request.model}" if request.answers_verify else f"flash {elf}"
-        show_next(request, f"tinydeploy {what} --board {request.board}")
+        what = ("verify", str(request.model)) if request.answers_verify else ("flash", elf)
+        show_next(request, "tinydeploy", *what, "--board", request.board)
 
 
-@main.command()
+@main.command(short_help="Build MODEL, run it on a board, compare bit for bit.")
 @BUILD_OPTIONS
 @click.option(
     "--on",
@@ -203,7 +203,7 @@ def verify(
         raise pipeline.differs(report, again)
 
 
-@main.command()
+@main.command(short_help="Show where an inference spends its time.")
 @BUILD_OPTIONS
 def profile(as_json: bool, junit: Path | None, html: Path | None, **options: Any) -> None:
     """Show where an inference of MODEL spends its time, layer by layer.
@@ -223,12 +223,12 @@ def profile(as_json: bool, junit: Path | None, html: Path | None, **options: Any
     if not as_json:
         show_build(built)
         show_profile(report)
-        show_next(request, f"tinydeploy verify {request.model} --board {request.board}")
+        show_next(request, "tinydeploy", "verify", str(request.model), "--board", request.board)
     if report.outcome != "verified":
         raise pipeline.differs(report)
 
 
-@main.command()
+@main.command(short_help="Show operators, RAM plan, and the boards that fit.")
 @click.argument("model", type=FILE)
 @click.option("--core", default="cortex-m4", show_default=True, help="Plan for this core.")
 @BOARDS
@@ -269,7 +269,7 @@ def doctor(as_json: bool) -> None:
         raise TinydeployError(f"tinydeploy does not work without {names}", missing[0].hint)
 
 
-@main.command()
+@main.command(short_help="Quantise, build, run and prove a small model.")
 @click.option("--board", default="nucleo_l4r5zi", show_default=True)
 @click.option("--out", type=FILE, metavar="DIR", help="Default: build/digits_int8-BOARD.")
 @click.option("--train", is_flag=True, help="Train the network first; needs TensorFlow.")
@@ -287,6 +287,6 @@ def demo(board: str, out: Path | None, train: bool, as_json: bool) -> None:
         click.echo(f"{start.told}\n")
         show_build(built)
         show_proof(report, layers=True)
-        show_next(start.request, "tinydeploy verify YOUR_MODEL.tflite --board nucleo_l4r5zi")
+        show_next(start.request, "tinydeploy", "verify", "YOUR_MODEL.tflite", "--board", board)
     if report.outcome != "verified":
         raise pipeline.differs(report)

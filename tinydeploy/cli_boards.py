@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -73,4 +74,5 @@ def boards_new(folders: tuple[Path, ...], name: str, mcu: str, target: Path | No
     folder = target or (folders[0] if folders else Path("boards"))
     path = scaffold.new_board(name, mcu, folder, folders)
     click.echo(f"wrote {os.path.relpath(path)}")
-    click.echo(f"next: tinydeploy verify MODEL --board {name} --boards {os.path.relpath(folder)}")
+    shown = shlex.quote(os.path.relpath(folder))
+    click.echo(f"next: tinydeploy verify MODEL --board {name} --boards {shown}")

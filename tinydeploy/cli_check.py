@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Compare sizes and instructions with a committed baseline.")
 @click.argument("baseline", type=_FILE)
 @click.argument("reports", type=_FILE, nargs=-1)
 @click.option("--update", is_flag=True, help="Write BASELINE from its reports, and from REPORTS.")
@@ -35,7 +36,8 @@ def check(
     if update:
         written = b.update(baseline, reports)
         if not as_json:
-            click.echo(f"wrote {baseline}: {len(written.builds)} builds\nnext: git add {baseline}")
+            click.echo(f"wrote {baseline}: {len(written.builds)} builds")
+            click.echo(f"next: git add {shlex.quote(str(baseline))}")
         return
     if reports:
         raise InputError(

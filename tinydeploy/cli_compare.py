@@ -12,7 +12,7 @@ from .cli_options import build_request
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Run MODEL with several engines and compare them.")
 @click.argument("model", type=_FILE)
 @click.option("--board", metavar="NAME", help="See `tinydeploy boards`.")
 @click.option("--engines", default="aot,tflm", show_default=True, metavar="NAMES")

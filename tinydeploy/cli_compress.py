@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from . import settings
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Prune, cluster, distil or train quantised, by a RECIPE.")
 @click.argument("recipe", type=_FILE)
 @click.option("--out", type=_FILE, metavar="DIR", help="Default: the recipe's, or build/RECIPE.")
 @click.option("--board", metavar="NAME", help="In place of the recipe's.")
@@ -59,4 +60,4 @@ def compress(
     shown = Path(os.path.relpath(folder))
     click.echo(f"\nwrote {shown / result.result}, {shown / 'compress.json'}")
     where = result.board or "nucleo_l4r5zi"
-    click.echo(f"next: tinydeploy verify {shown / result.result} --board {where}")
+    click.echo(f"next: tinydeploy verify {shlex.quote(str(shown / result.result))} --board {where}")

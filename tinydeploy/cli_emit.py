@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ _FORMATS: Mapping[str, _Format] = {
 }
 
 
-@click.command()
+@click.command(short_help="Write MODEL for a build of your own or for other tools.")
 @click.argument("model", type=_FILE)
 @click.option("--format", "form", required=True, type=click.Choice(list(_FORMATS)))
 @click.option("-o", "--out", type=_FILE, metavar="DIR", help="Default: MODEL[-BOARD]-FORMAT.")
@@ -120,8 +121,8 @@ def emit(as_json: bool, form: str, **options: Any) -> None:
         click.echo(json.dumps({"written": shown}, indent=2))
         return
     click.echo(f"wrote {', '.join(shown[:4])}{f' and {len(shown) - 4} more' * (len(shown) > 4)}")
-    folder = os.path.relpath(order.out)
-    click.echo(f"next: {_FORMATS[form].following.format(shown[0], folder=folder)}")
+    first, folder = map(shlex.quote, (shown[0], os.path.relpath(order.out)))
+    click.echo(f"next: {_FORMATS[form].following.format(first, folder=folder)}")
 
 
 def _order(
@@ -157,7 +158,8 @@ def _order(
     name = board or (found.board if needs_board else None)
     if name is None and needs_board:
         raise InputError(
-            "no board was named", f"tinydeploy emit {model} --format {form} --board nucleo_l4r5zi"
+            "no board was named",
+            f"tinydeploy emit {shlex.quote(str(model))} --format {form} --board nucleo_l4r5zi",
         )
     folder = out or Path("-".join(filter(None, (model.stem, name, form))))
     request = BuildRequest(

@@ -15,7 +15,7 @@ _BAR_CELLS = 24
 _TASKS = ("classification", "regression", "anomaly")
 
 
-@click.command()
+@click.command(short_help="Measure models on labelled data, side by side.")
 @click.argument("models", type=_FILE, nargs=-1, required=True)
 @click.option("--eval", "data", required=True, metavar="DATA",
               help="A .npz, .npy or .csv file, a folder of images or wav files (a folder a class), "

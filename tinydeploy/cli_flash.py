@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .cli_output import progress, publisher, show_proof
 from .errors import InputError
 
 
-@click.command()
+@click.command(short_help="Write a firmware into a board's flash.")
 @BUILD_OPTIONS
 @FIRMWARE
 @click.option("--tool", metavar="NAME", help="Default: the first of the board's.")
@@ -67,4 +68,5 @@ def flash(
     elif as_json:
         click.echo(job.to_json())
     elif built and request.answers_verify:
-        click.echo(f"next: tinydeploy verify {model} --board {board.name} --on serial")
+        shown = shlex.quote(str(model))
+        click.echo(f"next: tinydeploy verify {shown} --board {board.name} --on serial")

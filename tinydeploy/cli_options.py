@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,8 @@ def build_request(
     name = board or found.board
     if name is None:
         verb = click.get_current_context().info_name
-        raise InputError("no board was named", f"tinydeploy {verb} {model} --board nucleo_l4r5zi")
+        shown = shlex.quote(str(model))
+        raise InputError("no board was named", f"tinydeploy {verb} {shown} --board nucleo_l4r5zi")
     if app and firmware != FIRMWARES[0]:
         raise InputError(f"--app has no place for --firmware {firmware}", "leave one out")
     optimize = opt or found.opt or "speed"

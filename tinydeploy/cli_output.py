@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +67,11 @@ def show_profile(report: Report) -> None:
     print_profile(report, console())
 
 
-def show_next(request: BuildRequest, command: str) -> None:
+def show_next(request: BuildRequest, *command: str) -> None:
     """What was written, and what to type next."""
     shown = os.path.relpath(request.folder)
-    click.echo(f"\nwrote {shown}/firmware.elf, {shown}/report.json\nnext: {command}")
+    click.echo(f"\nwrote {shown}/firmware.elf, {shown}/report.json")
+    click.echo(f"next: {shlex.join(command)}")
 
 
 def print_json(content: Any) -> None:

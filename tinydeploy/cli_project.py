@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,8 @@ def new_app(
     found = settings.find()
     name = board or found.board
     if name is None:
-        raise InputError(
-            "no board was named", f"tinydeploy new app {folder} --board nucleo_l4r5zi …"
-        )
+        given = shlex.join(["tinydeploy", "new", "app", str(folder), "--model", str(model)])
+        raise InputError("no board was named", f"{given} --board nucleo_l4r5zi")
     written = create(
         NewApp(
             folder=folder,
@@ -61,7 +61,7 @@ def new_app(
             **options,
         )
     )
-    _tell(written, f"cd {os.path.relpath(folder)} && scons verify", as_json)
+    _tell(written, f"cd {shlex.quote(os.path.relpath(folder))} && scons verify", as_json)
 
 
 def _tell(written: tuple[Path, ...], next_command: str, as_json: bool) -> None:

@@ -50,7 +50,7 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
-@click.command()
+@click.command(short_help="Quantise a float model for a microcontroller.")
 @click.argument("model", type=_FILE)
 @click.option("-o", "--out", type=_FILE, metavar="OUT.tflite", help="Default: MODEL_int8.tflite.")
 @click.option("--data", metavar="DATA",

@@ -31,7 +31,7 @@ _objects = click.option("--custom-objects", metavar="FILE.py:FUNCTION",
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@click.command()
+@click.command(short_help="Find the cheapest quantisation whose accuracy holds.")
 @click.argument("model", type=_FILE)
 @_data
 @click.option("--eval", "evaluation", required=True, metavar="DATA",

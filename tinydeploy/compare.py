@@ -20,7 +20,7 @@ from .steps import REPORT
 from .timing.tables import TIMINGS
 
 if TYPE_CHECKING:
-    from .boards import Board
+    from .board import Board
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@ here; `emit.board` prints it, and the embedded emulator models the registers tha
 
 from __future__ import annotations
 
-from .boards import Board, Gpio, Pin, Step
+from .board import Board, Pin
+from .mcu import Gpio, Step
 
 # Offsets of OUTSET and PIN_CNF[0].
 _NORDIC_GPIO = {

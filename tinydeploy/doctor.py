@@ -54,6 +54,10 @@ def examine() -> list[Finding]:
         _renode(),
         _flashers(),
         _oracle(),
+        _extra("quantize .tflite", "ptq", "ai-edge-quantizer", "ai-edge-litert"),
+        _extra("quantize Keras", "train", "tensorflow", "tf_keras"),
+        _extra("quantize ONNX", "onnx", "onnx2tf", "onnxruntime"),
+        _extra("quantize PyTorch", "torch", "torch", "litert-torch"),
         _tflm(),
         _cache(),
         _boards(),
@@ -72,6 +76,15 @@ def _wheel(name: str, package: str, use: str, *, required: bool = False) -> Find
         hint = f"pip install {package}"
         return Finding(name, False, f"not installed: {use}", hint, required=required)
     return Finding(name, True, version, required=required)
+
+
+def _extra(name: str, extra: str, *packages: str) -> Finding:
+    found = [_wheel(package, package, "") for package in packages]
+    missing = [wheel.name for wheel in found if not wheel.ok]
+    if missing:
+        hint = f"pip install 'tinydeploy[{extra}]'"
+        return Finding(name, False, f"not installed: {', '.join(missing)}", hint)
+    return Finding(name, True, ", ".join(f"{wheel.name} {wheel.detail}" for wheel in found))
 
 
 def _toolchain(name: str, use: str, *, required: bool = False) -> Finding:

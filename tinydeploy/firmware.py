@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .boards import Board, Memory
+from .board import Board
 from .errors import RequestError
+from .mcu import Memory
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile

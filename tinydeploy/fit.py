@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
-from .boards import Board, all_boards
+from .board import Board
+from .boards import all_boards
 from .errors import DoesNotFit
 from .plan.plan import Optimize, Plan
 from .plan.planner import make_plan

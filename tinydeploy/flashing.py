@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import image, process
-from .boards import Board
+from .board import Board
 from .desk import FlashTool
 from .errors import InputError, RequestError
 from .files import write_whole

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import uf2
-from .boards import Board
+from .board import Board
 from .errors import InputError, RequestError
 from .mcu import is_name
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import stat
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 from .errors import InputError
 from .files import write_whole
 from .graph import Array, DType, Graph, Tensor
+from .npy import Header, read_header
 
 DEFAULT = "random:8"
-_MOST_RANDOM = 1_000_000
+_MOST_INPUTS = 1_000_000
 # All inputs are held in memory, and so are the device's answers.
 _MOST_BYTES = 1 << 30
 _SEED = 20_240_229
@@ -105,7 +107,7 @@ def _sample(tensor: Tensor, number: int, rng: np.random.Generator) -> Array:
 
 def _most_random(graph: Graph) -> int:
     sample = sum(graph.tensors[t].bytes for t in graph.inputs)
-    return min(_MOST_RANDOM, max(_MOST_BYTES // max(sample, 1), 1))
+    return min(_MOST_INPUTS, max(_MOST_BYTES // max(sample, 1), 1))
 
 
 def _load(path: Path, graph: Graph) -> Sequence[Array]:
@@ -135,31 +137,47 @@ def _load(path: Path, graph: Graph) -> Sequence[Array]:
 
 
 def _arrays(path: Path, graph: Graph) -> Sequence[Array]:
-    """The file's arrays, one an input of the model."""
-    wanted = len(graph.inputs)
+    """The file's arrays, one an input of the model; none is read that cannot be its samples."""
     content: Any = np.load(path, allow_pickle=False)
     if isinstance(content, np.ndarray):
-        if wanted != 1:
-            raise InputError(f"{path} holds one array, {graph.name} has {wanted} inputs")
+        if len(graph.inputs) != 1:
+            raise InputError(f"{path} holds one array, {graph.name} has {len(graph.inputs)} inputs")
         return [content]
     with content:
-        _check_size(path, sum(member.file_size for member in content.zip.infolist()))
-        names = [graph.tensors[t].name for t in graph.inputs]
-        if not all(name in content.files for name in names):
-            fitting = [name for name in content.files if _fits(content[name], graph)]
-            if wanted == 1 and len(fitting) == 1:
-                return [content[fitting[0]]]
-            if len(content.files) != wanted:
-                raise InputError(
-                    f"{path} holds {len(content.files)} arrays, {graph.name} has {wanted} inputs",
-                    f"name the arrays {', '.join(map(repr, names))}",
-                )
-            names = content.files
-        arrays = [content[name] for name in names]
-    for name, array in zip(names, arrays, strict=True):
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"{path}: {name[:60]!r} is not an array")
-    return arrays
+        headers = _headers(content.zip)
+        names = _names(headers, graph, path)
+        for name, index in zip(names, graph.inputs, strict=True):
+            _check(headers[name].shape, headers[name].dtype, graph.tensors[index], str(path))
+        _check_size(path, sum(headers[name].bytes for name in names))
+        return [content[name] for name in names]
+
+
+def _headers(archive: zipfile.ZipFile) -> dict[str, Header]:
+    """Of the archive's arrays by name."""
+    found = {}
+    for member in archive.infolist():
+        if member.filename.endswith(".npy"):
+            with archive.open(member) as file:
+                found[member.filename.removesuffix(".npy")] = read_header(file, member.file_size)
+    return found
+
+
+def _names(headers: Mapping[str, Header], graph: Graph, path: Path) -> list[str]:
+    """Which arrays are the model's inputs, in its order."""
+    names = [graph.tensors[t].name for t in graph.inputs]
+    if all(name in headers for name in names):
+        return names
+    if len(names) == 1:
+        tensor = graph.tensors[graph.inputs[0]]
+        fitting = [name for name, h in headers.items() if _count(h.shape, h.dtype, tensor)]
+        if len(fitting) == 1:
+            return fitting
+    if len(headers) != len(names):
+        raise InputError(
+            f"{path} holds {len(headers)} arrays, {graph.name} has {len(names)} inputs",
+            f"name the arrays {', '.join(map(repr, names))}",
+        )
+    return list(headers)
 
 
 def _check_size(path: Path, size_bytes: int) -> None:
@@ -170,33 +188,42 @@ def _check_size(path: Path, size_bytes: int) -> None:
         )
 
 
-def _fits(array: Any, graph: Graph) -> bool:
-    """Whether `array` can only be samples of the model's one input."""
-    if not isinstance(array, np.ndarray):  # a file in the archive that is no .npy
-        return False
-    tensor = graph.tensors[graph.inputs[0]]
-    shapes = {array.shape, array.shape[1:]}
-    # As `_batch()`: a batch of 1 in the model's shape may be left out of each sample.
-    wanted = {tensor.shape, tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape}
-    return array.dtype == tensor.dtype.numpy and not shapes.isdisjoint(wanted)
+def _bare(tensor: Tensor) -> tuple[int, ...]:
+    """A sample's shape; a leading batch of 1 in the model's may be left out."""
+    return tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
+
+
+def _count(shape: tuple[int, ...], dtype: np.dtype[Any], tensor: Tensor) -> int | None:
+    """How many samples such an array holds; None where it cannot hold any."""
+    if dtype != tensor.dtype.numpy:
+        return None
+    if shape in (tensor.shape, _bare(tensor)):
+        return 1
+    return shape[0] if shape and shape[1:] in (tensor.shape, _bare(tensor)) else None
+
+
+def _check(shape: tuple[int, ...], dtype: np.dtype[Any], tensor: Tensor, source: str) -> int:
+    """How many samples such an array holds."""
+    count = _count(shape, dtype, tensor)
+    if dtype != tensor.dtype.numpy:
+        raise InputError(
+            f"{source} holds {dtype}, the input {tensor.name!r:.60} is {tensor.dtype.value}",
+            "give the numbers as the model takes them: quantised where it is quantised"
+            + (dtype.kind == "f") * "; with real ones: tinydeploy evaluate",
+        )
+    if count is None:
+        raise InputError(
+            f"{source} holds {list(shape)}, the input {tensor.name!r:.60} is {list(tensor.shape)}",
+            f"give [{', '.join(['N', *map(str, tensor.shape)])}]",
+        )
+    if count > _MOST_INPUTS:
+        raise InputError(
+            f"{source} holds {count} samples, at most {_MOST_INPUTS} are read",
+            "split it into several files",
+        )
+    return count
 
 
 def _batch(array: Array, tensor: Tensor, source: str) -> Sequence[Array]:
-    if array.dtype != tensor.dtype.numpy:
-        raise InputError(
-            f"{source} holds {array.dtype}, the input {tensor.name!r:.60} is {tensor.dtype.value}",
-            "give the numbers as the model takes them: quantised where it is quantised"
-            + (array.dtype.kind == "f") * "; with real ones: tinydeploy evaluate",
-        )
-    shape = tensor.shape
-    # A leading batch of 1 in the model's shape may be left out, of each sample too.
-    bare = shape[1:] if shape[:1] == (1,) else shape
-    if array.shape in (shape, bare):
-        return [np.ascontiguousarray(array).reshape(shape)]
-    for sample in (shape, bare):
-        if array.ndim == len(sample) + 1 and array.shape[1:] == sample:
-            return [np.ascontiguousarray(a).reshape(shape) for a in array]
-    raise InputError(
-        f"{source} holds {list(array.shape)}, the input {tensor.name!r:.60} is {list(shape)}",
-        f"give [{', '.join(['N', *map(str, shape)])}]",
-    )
+    count = _check(array.shape, array.dtype, tensor, source)
+    return list(np.ascontiguousarray(array).reshape(count, *tensor.shape))

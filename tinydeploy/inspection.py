@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .boards import Board, all_boards, load
+from .board import Board
+from .boards import all_boards, load
 from .cores import Core
 from .engines import ENGINES
 from .fit import Needs, needs

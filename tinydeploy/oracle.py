@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from . import __version__, reference
@@ -37,10 +37,7 @@ class TfliteMicro:
     _ARENA_BYTES = 1 << 20
 
     def __init__(self, graph: Graph, content: bytes) -> None:
-        if crashes := _crashes(graph):
-            raise InputError(
-                f"TFLite Micro's interpreter would crash: {crashes}", "use --oracle reference"
-            )
+        check_survives(_operators(graph))
         self.name = f"tflite-micro {importlib.metadata.version('tflite-micro')}"
         self._graph = graph
         self._content = content
@@ -66,25 +63,10 @@ class TfliteMicro:
         interpreter.invoke()
 
     def _interpreter(self, *, preserve: bool) -> Any:
-        from tflite_micro.python.tflite_micro import runtime
-
-        config = runtime.InterpreterConfig
         # Every tensor at once is the most that either mode can need, plus its own book-keeping.
         tensors = sum(t.bytes for t in self._graph.tensors if not t.is_constant)
         arena = self._ARENA_BYTES + 4 * tensors + 1024 * len(self._graph.tensors)
-        try:
-            return runtime.Interpreter.from_bytes(
-                self._content,
-                arena_size=arena,
-                intrepreter_config=(
-                    config.kPreserveAllTensors if preserve else config.kAllocationRecording
-                ),
-            )
-        except RuntimeError as error:
-            raise InputError(
-                f"TFLite Micro refuses {self._graph.name}.tflite: {error}",
-                "the model cannot be verified against it: --oracle reference",
-            ) from error
+        return interpreter(self._content, f"{self._graph.name}.tflite", arena, preserve=preserve)
 
 
 class Reference:
@@ -122,15 +104,62 @@ def open_oracle(graph: Graph, content: bytes, which: str = "auto") -> Oracle:
             "TFLite Micro's interpreter is not installed for this machine",
             "use --oracle reference, or Linux on x86-64",
         )
-    if which == "reference" or not available or (which == "auto" and _crashes(graph)):
+    crashes = which == "auto" and _crash(_operators(graph))
+    if which == "reference" or not available or crashes:
         return Reference(graph)
     return TfliteMicro(graph, content)
 
 
-def _crashes(graph: Graph) -> str | None:
+def interpreter(content: bytes, label: str, arena_bytes: int, *, preserve: bool = False) -> Any:
+    """TFLite Micro's interpreter with a model in it, which `check_survives()`.
+
+    Args:
+        content: The `.tflite` file's bytes.
+        label: What errors call it.
+        arena_bytes: What it may take for tensors.
+        preserve: Every tensor keeps its memory, to be looked at after a run.
+
+    Raises:
+        InputError: It refuses the model.
+    """
+    from tflite_micro.python.tflite_micro import runtime
+
+    config = runtime.InterpreterConfig
+    how = config.kPreserveAllTensors if preserve else config.kAllocationRecording
+    try:
+        return runtime.Interpreter.from_bytes(
+            content, arena_size=arena_bytes, intrepreter_config=how
+        )
+    except Exception as error:  # its Python part meets damage with any error at all
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"TFLite Micro refuses {label}: {reason:.200}",
+            "the model cannot be verified against it: --oracle reference",
+        ) from error
+
+
+def check_survives(operators: Iterable[tuple[str, Sequence[int]]]) -> None:
+    """Refuses what would end this process: TFLite Micro's interpreter checks less than it reads.
+
+    Args:
+        operators: Name and inputs of each, -1 for an input that is absent.
+
+    Raises:
+        InputError: The interpreter would crash.
+    """
+    if crash := _crash(operators):
+        raise InputError(
+            f"TFLite Micro's interpreter would crash: {crash}", "use --oracle reference"
+        )
+
+
+def _operators(graph: Graph) -> Iterable[tuple[str, Sequence[int]]]:
+    return ((node.op, node.inputs) for node in graph.nodes)
+
+
+def _crash(operators: Iterable[tuple[str, Sequence[int]]]) -> str | None:
     """What TFLite Micro reads through a null pointer instead of refusing it."""
-    for node in graph.nodes:
-        inputs = graph.node_inputs(node)
-        if node.op == "DEPTHWISE_CONV_2D" and len(inputs) > 2 and inputs[2] is None:
-            return f"the bias of DEPTHWISE_CONV_2D, layer {node.index}, is -1 instead of left out"
+    for index, (name, inputs) in enumerate(operators):
+        if name == "DEPTHWISE_CONV_2D" and len(inputs) > 2 and inputs[2] < 0:
+            return f"the bias of DEPTHWISE_CONV_2D, layer {index}, is -1 instead of left out"
     return None

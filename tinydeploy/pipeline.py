@@ -33,7 +33,7 @@ from .tflite.reader import loads, read_file
 from .wire import Client
 
 if TYPE_CHECKING:
-    from .boards import Board
+    from .board import Board
     from .runners.base import Runner
 
 _PORT_S = 10.0  # a board that has been written comes back at its USB port
@@ -57,7 +57,7 @@ class Prepared:
     request: BuildRequest
     graph: Graph
     content: bytes
-    board: boards.Board
+    board: Board
     plan: Plan
     module: CModule
     arena: Arena | None = None
@@ -256,7 +256,7 @@ def differs(report: Report, again: str = "") -> RequestError:
     return RequestError(f"{report.model.name} differs from its model on {report.board}", again)
 
 
-def find_runner(name: str | Runner | None, board: boards.Board) -> Runner:
+def find_runner(name: str | Runner | None, board: Board) -> Runner:
     """The runner of that name, or the one given, or the board's preferred one.
 
     Raises:

@@ -16,7 +16,7 @@ from .timing.estimate import Work, estimate
 from .timing.tables import BEATS, TIMINGS, Beats, Timing
 
 if TYPE_CHECKING:
-    from .boards import Board
+    from .board import Board
     from .mcu import FlashTiming
     from .oracle import Oracle
 

@@ -107,8 +107,8 @@ def device(
     try:
         return _tinydeploy_devices(model, getattr(request, "param", board))
     except TinydeployError as error:
-        hint = f"\nhint: {error.hint}" if error.hint else ""
-        pytest.fail(f"{error.message}{hint}", pytrace=False)
+        told = f"{error.message}\nhint: {error.hint}" if error.hint else error.message
+    pytest.fail(told, pytrace=False)  # out here: pytest would show the error as well
 
 
 def _boards(config: pytest.Config, item: pytest.Item) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .boards import Console, Mcu
+from .board import Console
 from .errors import InputError
+from .mcu import Mcu
 
 
 @dataclass(frozen=True)

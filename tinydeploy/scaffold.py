@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import boards, files
-from .boards import Board, Mcu
+from .board import HOST, Board
 from .errors import InputError
-from .mcu import is_name
+from .mcu import Mcu, is_name
 
 # What is true of the board that is copied, and not of one with the same microcontroller.
 _ITS_OWN = ("qemu", "usb", "flash", "bootloader_bytes", "clock", "rated_hz")
@@ -32,7 +32,7 @@ def new_board(name: str, mcu_name: str, folder: Path, folders: Sequence[Path]) -
         InputError: The name is none or taken, there is no such microcontroller, or the file
             cannot be written.
     """
-    if not is_name(name) or name == boards.HOST.name:
+    if not is_name(name) or name == HOST.name:
         raise InputError(
             f"{name!r:.60} is no name for a board", "use lower-case letters, digits and underscores"
         )

@@ -23,7 +23,7 @@ from .files import SIZE_HINT, way_out
 from .toolchains import base
 
 if TYPE_CHECKING:
-    from .boards import Board
+    from .board import Board
     from .plan.plan import Optimize
 
 ELF = "firmware.elf"

@@ -17,7 +17,7 @@ from .toolchains import find as find_toolchain
 from .verify import RunResult
 
 if TYPE_CHECKING:
-    from .boards import Board
+    from .board import Board
     from .emit.module import Library
     from .firmware import Firmware, Section
     from .pipeline import Prepared

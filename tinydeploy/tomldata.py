@@ -57,7 +57,8 @@ def read(record: type[T], path: Path) -> T:
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from error
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

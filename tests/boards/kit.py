@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support import REPOSITORY
 from tinydeploy import boards, firmware, process
-from tinydeploy.boards import Board
+from tinydeploy.board import Board
 from tinydeploy.emit.board import board_files
 from tinydeploy.firmware import Firmware
 from tinydeploy.plan.plan import Optimize

@@ -11,7 +11,7 @@ import pytest
 from tests.boards import kit
 from tests.support import program, require
 from tinydeploy import boards, image
-from tinydeploy.boards import Board
+from tinydeploy.board import Board
 from tinydeploy.bootblocks import Block, blocks, crc32_mpeg2, vectors_offset
 
 FLASH = 0x1000_0000

@@ -12,9 +12,9 @@ from tests.boards.kit import CORTEX_M
 from tests.boards.speeds import Registers
 from tests.boards.speeds import bits as _bits
 from tinydeploy import boards
-from tinydeploy.boards import Board, Step
+from tinydeploy.board import Board
 from tinydeploy.console import early_steps, setup_steps
-from tinydeploy.mcu import Mcu
+from tinydeploy.mcu import Mcu, Step
 from tinydeploy.rates import rate_divisor
 
 MHZ = 1_000_000

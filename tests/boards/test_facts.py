@@ -16,7 +16,7 @@ import pytest
 from tests.boards.kit import CORTEX_M, SCHEMA, SHIPPED
 from tests.support import REPOSITORY
 from tinydeploy import boards, cores
-from tinydeploy.boards import Board
+from tinydeploy.board import Board
 from tinydeploy.console import setup_steps
 from tinydeploy.emit.board import board_files
 from tinydeploy.errors import InputError

@@ -14,9 +14,10 @@ from tests.boards import kit
 from tests.boards.test_clock import speed
 from tests.support import require
 from tinydeploy import boards
-from tinydeploy.boards import Board, Step
+from tinydeploy.board import HOST, Board
 from tinydeploy.console import early_steps, setup_steps
 from tinydeploy.firmware import Firmware
+from tinydeploy.mcu import Step
 from tinydeploy.runners import RUNNERS, native
 from tinydeploy.runners.base import Transport
 from tinydeploy.runners.unicorn import UnicornTransport
@@ -287,7 +288,7 @@ def test_too_much_ram_is_a_link_error(toolchain: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("toolchain", ["host"])
 def test_host_board(toolchain: str, tmp_path: Path) -> None:
     require("host-cc")
-    firmware = kit.build(boards.HOST, toolchain, "host_echo.c", tmp_path)
+    firmware = kit.build(HOST, toolchain, "host_echo.c", tmp_path)
     with RUNNERS["host"].open(firmware) as transport:
         assert kit.answer(transport, b"") == b"host\n"
         every = bytes(set(range(256)) - {ord("c")})

@@ -20,7 +20,7 @@ from intelhex import IntelHex
 
 from tests.support import require
 from tinydeploy import boards, flashing, image, uf2
-from tinydeploy.boards import Board
+from tinydeploy.board import HOST, Board
 from tinydeploy.cli import main
 from tinydeploy.desk import FlashTool
 from tinydeploy.errors import RequestError, TinydeployError
@@ -406,4 +406,4 @@ def test_wrong_facts(values: dict[str, str], message: str):
 
 def test_the_host_has_no_flash(firmware: Path):
     with pytest.raises(TinydeployError, match="host"):
-        flashing.prepare(firmware, boards.HOST)
+        flashing.prepare(firmware, HOST)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import REPOSITORY
 from tinydeploy import boards
+from tinydeploy.board import HOST
 from tinydeploy.emit.board import board_files
 from tinydeploy.errors import InputError
 
@@ -216,4 +217,4 @@ def test_a_users_board_hides_a_shipped_one_and_may_use_its_chip(tmp_path: Path) 
 
 
 def test_host_cannot_be_replaced(folder: Path) -> None:
-    assert boards.load("host", [folder]) is boards.HOST
+    assert boards.load("host", [folder]) is HOST

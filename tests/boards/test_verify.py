@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from tests.boards.kit import CORTEX_M, SHIPPED, kind
 from tests.support import MODELS, REPOSITORY, require
 from tinydeploy import boards, firmware, fit, pipeline, summary
-from tinydeploy.boards import Board
+from tinydeploy.board import Board
 from tinydeploy.build import BuildRequest
 from tinydeploy.inputs import random_inputs
 from tinydeploy.oracle import Oracle, open_oracle

@@ -20,7 +20,7 @@ from serial.rfc2217 import PortManager
 
 from tests.e2e.wirekit import Faulty
 from tinydeploy import process
-from tinydeploy.boards import Board
+from tinydeploy.board import Board
 from tinydeploy.runners.serial import SerialTransport
 
 

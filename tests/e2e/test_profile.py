@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.generated import separable
 from tests.support import REPOSITORY, require
-from tinydeploy import boards, pipeline, profiling
+from tinydeploy import pipeline, profiling
+from tinydeploy.board import HOST
 from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.errors import RequestError
@@ -154,7 +155,7 @@ def test_a_log_of_qemu_is_cut_into_layers_wherever_it_is_read() -> None:
 
 def test_the_host_has_no_cycles_to_estimate() -> None:
     with pytest.raises(RequestError, match="no emulator here runs host"):
-        profiling.check(boards.HOST)
+        profiling.check(HOST)
 
 
 def test_every_core_has_a_table() -> None:

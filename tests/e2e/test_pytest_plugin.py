@@ -91,6 +91,7 @@ def test_what_is_missing_is_said(tmp_path: Path, options: list[str], message: st
     assert result.returncode == 1
     assert message in result.stdout
     assert "Traceback" not in result.stdout
+    assert "another exception" not in result.stdout
 
 
 def test_named_in_the_ini_file(tmp_path: Path):

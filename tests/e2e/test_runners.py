@@ -15,6 +15,7 @@ import pytest
 from tests.e2e import wirekit
 from tests.support import REPOSITORY, require
 from tinydeploy import boards, wire
+from tinydeploy.board import Qemu
 from tinydeploy.errors import RequestError
 from tinydeploy.firmware import Firmware
 from tinydeploy.runners import RUNNERS, native, unicorn
@@ -165,7 +166,7 @@ def test_missing_qemu_is_one_sentence(monkeypatch):
 @pytest.mark.parametrize("firmware", ["mps2_an386"], indirect=True)
 def test_qemus_own_message_is_shown(firmware: Firmware):
     require("qemu")
-    board = replace(firmware.board, qemu=boards.Qemu("no-such-machine"))
+    board = replace(firmware.board, qemu=Qemu("no-such-machine"))
     with (
         RUNNERS["qemu"].open(replace(firmware, board=board)) as transport,
         pytest.raises(wire.DeviceSilent, match="exit code 1: unsupported machine type"),

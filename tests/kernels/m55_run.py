@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.kernels import batch
 from tests.kernels.batch import Variant
 from tests.kernels.building import COMMON, Builder
-from tinydeploy.boards import Board, load
+from tinydeploy.board import Board
+from tinydeploy.boards import load
 from tinydeploy.emit.board import board_files
 from tinydeploy.paths import KERNELS
 from tinydeploy.plan.plan import Optimize

@@ -213,6 +213,18 @@ def _wav(path: Path, samples: np.ndarray, rate: int = 8000, channels: int = 1) -
         file.writeframes(samples.astype("<i2").tobytes())
 
 
+def test_a_function_that_yields_no_numbers(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("def texts():\n    yield 'text'\n")
+    with pytest.raises(InputError, match="input is <U4, not real numbers"):
+        data.load(f"{tmp_path / 'f.py'}:texts")
+
+
+def test_a_sample_without_any_axis_does_not_fit() -> None:
+    found = data.from_arrays(np.zeros(3, np.float32))
+    with pytest.raises(InputError, match=r"is \[\], the model's input 'x'"):
+        data.arranger(found, ["x"], [(1, 8)])(next(iter(found)))
+
+
 def test_sounds(tmp_path: Path) -> None:
     tone = (np.sin(np.arange(4000) * 2 * np.pi * 1000 / 8000) * 16384).astype(np.int16)
     _wav(tmp_path / "tone" / "a.wav", tone)

@@ -21,6 +21,7 @@ from tinydeploy.errors import InputError
 from tinydeploy.graph import DType
 from tinydeploy.ops.quantize import FromFloat, reference
 from tinydeploy.quantize import data, scoring
+from tinydeploy.quantize import modelfile as mf
 from tinydeploy.quantize.evaluate import EvaluateRequest, class_names, evaluate
 from tinydeploy.quantize.subject import Port, computes_in, open_subject
 from tinydeploy.report.evaluation import to_dict
@@ -81,6 +82,18 @@ def test_float_beside_int8() -> None:
     for h in found.models[1].histograms:
         assert sum(h.counts) > 0
         assert 0 <= h.clipped < 0.05
+
+
+def test_a_float_model_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    """LiteRT opens it, and only finds out when it runs."""
+    require("ptq")
+    model = mf.read(FLOAT.read_bytes(), "m")
+    weights = model.subgraphs[0].operators[0].inputs[1]
+    model.buffers[model.subgraphs[0].tensors[weights].buffer].data = None
+    path = tmp_path / "hollow.tflite"
+    path.write_bytes(mf.write(model))
+    with pytest.raises(InputError, match=r"LiteRT cannot run .*hollow\.tflite: .*lacks data"):
+        evaluate(_request(path))
 
 
 @pytest.mark.toolchain

@@ -7,12 +7,14 @@ import pytest
 
 from tests.quantize import floats
 from tests.support import MODELS, require
+from tests.unit.test_hostile_inputs import without_bias
 from tinydeploy.errors import InputError
 from tinydeploy.graph import Graph
 from tinydeploy.quantize import modelfile as mf
 from tinydeploy.quantize.data import from_arrays
 from tinydeploy.quantize.finish import finish, read_metadata, verdict
 from tinydeploy.quantize.floatmodel import prepare
+from tinydeploy.quantize.inside import Inside
 from tinydeploy.tflite import reader, writer
 
 PUBLISHED = ("kws_int8", "ic_int8", "sww_int8", "person_detect_int8", "micro_speech_int8")
@@ -159,3 +161,11 @@ def test_shape_arithmetic_of_an_open_batch_is_computed_away() -> None:
     shape = prepared.tensors["shape"].data
     assert shape is not None
     assert shape.tolist() == [1, 8]
+
+
+def test_a_file_that_crashes_tflite_micro_is_not_run_by_it() -> None:
+    require("oracle")
+    content = without_bias()
+    assert "would crash" in verdict(content, "m").reason
+    with pytest.raises(InputError, match="LiteRT cannot run"):
+        Inside(content, "m")

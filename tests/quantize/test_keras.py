@@ -95,6 +95,14 @@ def test_a_layer_without_a_counterpart_is_named(keras3: Any) -> None:
     assert "custom_objects" in error.value.hint
 
 
+def test_an_activation_that_keras_2_lacks_is_named(keras3: Any) -> None:
+    image = keras3.Input((8,))
+    model = keras3.Model(image, keras3.layers.Activation("hard_swish", name="act")(image))
+    with pytest.raises(InputError, match="'act' has the activation 'hard_silu'") as error:
+        to_keras2(model)
+    assert "tinydeploy quantize" in error.value.hint
+
+
 def test_weights_that_are_no_numbers_are_named(keras2: Any, tmp_path: Path) -> None:
     model = keraskit.network(keras2)
     weights = model.get_layer("mix").get_weights()

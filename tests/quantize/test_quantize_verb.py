@@ -124,6 +124,15 @@ def test_what_is_refused(arguments: list[str], message: str, tmp_path: Path) -> 
     assert not (tmp_path / "out.tflite").exists()
 
 
+def test_data_are_looked_at_before_the_model(tmp_path: Path) -> None:
+    """A Keras model takes seconds to import."""
+    model = tmp_path / "m.keras"
+    model.write_bytes(b"nonsense")
+    request = QuantizeRequest(model=model, out=tmp_path / "m.tflite", data="nothing.npz")
+    with pytest.raises(InputError, match=r"there is no nothing\.npz"):
+        run(request)
+
+
 def test_the_model_itself_is_not_overwritten(tmp_path: Path) -> None:
     model = tmp_path / "m.tflite"
     model.write_bytes(Path(MODEL).read_bytes())

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import wirekit
 from tests.support import require
 from tinydeploy import boards, process
-from tinydeploy.boards import RenodePlatform
+from tinydeploy.board import RenodePlatform
 from tinydeploy.errors import RequestError
 from tinydeploy.firmware import Firmware
 from tinydeploy.renode import find, models, platform

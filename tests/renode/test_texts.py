@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tinydeploy import boards
-from tinydeploy.boards import Board, RenodePlatform
+from tinydeploy.board import HOST, Board, RenodePlatform
 from tinydeploy.errors import InputError, RequestError
 from tinydeploy.renode import models, platform, suite
 
@@ -125,7 +125,7 @@ def test_a_quote_in_a_title_stays_text() -> None:
 
 def test_the_host_is_no_board() -> None:
     with pytest.raises(RequestError, match="this machine"):
-        platform.check(boards.HOST)
+        platform.check(HOST)
 
 
 @pytest.mark.parametrize("folder", ["a b", "a;b", "a$b", "a'b"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from tests.support import REPOSITORY
 from tinydeploy import boards, pipeline
+from tinydeploy.board import Board
 from tinydeploy.cli import main
 from tinydeploy.errors import RequestError
 
@@ -69,6 +71,21 @@ def test_a_group_without_a_verb_shows_its_help(argv: list[str]) -> None:
     assert _run(*argv).output.startswith("Usage: ")
 
 
+def test_the_list_of_verbs_is_not_cut_short() -> None:
+    assert "..." not in _run("--help").output.partition("Commands:")[2]
+
+
+def test_what_to_type_can_be_pasted(tmp_path: Path) -> None:
+    model, folder = tmp_path / "my net.tflite", tmp_path / "my app"
+    model.write_bytes(Path(DIGITS).read_bytes())
+    argv = ["new", "app", str(folder), "--model", str(model)]
+    hint = _run(*argv).output.partition("hint: ")[2]
+    assert shlex.split(hint) == ["tinydeploy", *argv, "--board", "nucleo_l4r5zi"]
+    assert "my app' && scons verify" in _run(*shlex.split(hint)[1:]).output
+    hint = _run("build", str(model)).output.partition("hint: ")[2]
+    assert shlex.split(hint)[2] == str(model)
+
+
 def test_a_file_that_is_no_model_is_called_by_its_own_name(tmp_path: Path) -> None:
     keras = tmp_path / "net.h5"
     keras.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
@@ -121,7 +138,7 @@ def test_a_board_that_nothing_runs_says_so(tmp_path: Path) -> None:
     assert caught.value.hint == "verify on this machine: --on host"
 
 
-def _lonely_board(folder: Path) -> boards.Board:
+def _lonely_board(folder: Path) -> Board:
     """A board that no emulator knows."""
     (folder / "my_board").mkdir()
     shipped = (REPOSITORY / "boards" / "nucleo_l4r5zi" / "board.toml").read_text()

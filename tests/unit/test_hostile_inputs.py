@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,13 @@ import pytest
 
 from tests.kernels.case import quantized
 from tests.support import REPOSITORY, require
-from tinydeploy import __version__
+from tinydeploy import __version__, inputs
 from tinydeploy.errors import InputError
 from tinydeploy.graph import Graph
 from tinydeploy.inputs import read_inputs
 from tinydeploy.oracle import open_oracle
+from tinydeploy.quantize import data
+from tinydeploy.quantize.loaders import arrays
 from tinydeploy.tflite.reader import load, loads
 from tinydeploy.tflite.schema import DepthwiseConv2DOptions, TensorType
 from tinydeploy.tflite.writer import Option, constant, int32, single_operator
@@ -38,8 +42,8 @@ def _npy(header: str) -> bytes:
 def _npz(**members: bytes) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
+        for name, content_of in members.items():
+            archive.writestr(name, content_of)
     return content.getvalue()
 
 
@@ -111,6 +115,71 @@ def test_an_archive_that_swells_is_rejected(graph: Graph, tmp_path: Path) -> Non
         read_inputs(str(path), graph)
 
 
+def _peak_bytes(action: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError):
+            action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _zeros(shape: str, size_bytes: int, *, descr: str = "|i1", fortran: bool = False) -> bytes:
+    return (
+        _npy(f"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({shape},)}}")
+        + bytes(size_bytes)
+    )  # fmt: skip
+
+
+BIG = 1 << 25
+SWELLING = {
+    "no samples": {"a": _zeros(str(BIG), BIG)},
+    "one of two": {"a": _zeros(str(BIG), BIG), "b": _zeros(f"{BIG >> 6}, 8, 8, 1", BIG)},
+    "a header": {"a": b"\x93NUMPY\x02\x00" + struct.pack("<I", BIG) + b" " * BIG},
+}
+
+
+@pytest.mark.parametrize("name", SWELLING)
+def test_what_swells_is_refused_before_it_takes_memory(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(inputs, "_MOST_BYTES", BIG >> 1)
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(_npz(**{f"{k}.npy": v for k, v in SWELLING[name].items()}))
+    assert path.stat().st_size < BIG >> 8
+    assert _peak_bytes(lambda: read_inputs(str(path), graph)) < BIG >> 3
+
+
+def test_too_many_samples_are_refused(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_MOST_INPUTS", 3)
+    path = tmp_path / "x.npz"
+    path.write_bytes(_npz(**{"a.npy": _zeros("4, 8, 8, 1", 256)}))
+    with pytest.raises(InputError, match="holds 4 samples, at most 3"):
+        read_inputs(str(path), graph)
+
+
+# Arrays in Fortran's order, and texts, are read whole.
+SWELLING_DATA = {
+    "a sample": {"x": _zeros(f"1, {BIG}", BIG)},
+    "more samples than there are": {"x": _zeros(f"{10**9}, 8", 8)},
+    "columns": {"x": _zeros(f"{BIG >> 3}, 8", BIG, fortran=True)},
+    "texts": {"x": _zeros("8", 8), "y": _zeros("8", BIG, descr=f"|S{BIG >> 3}")},
+}
+
+
+@pytest.mark.parametrize("name", SWELLING_DATA)
+def test_data_that_swell_are_refused_before_they_take_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(arrays, "_MOST_BYTES", BIG >> 2)
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(_npz(**{f"{k}.npy": v for k, v in SWELLING_DATA[name].items()}))
+    assert _peak_bytes(lambda: next(iter(data.load(str(path))))) < BIG >> 3
+
+
 @pytest.mark.parametrize("count", ["", "0", "-1", "1e3", "٣", "9" * 5000, "1000000000"])
 def test_a_number_of_inputs_that_is_none_is_rejected(graph: Graph, count: str) -> None:
     with pytest.raises(InputError, match="asks for no number"):
@@ -126,7 +195,8 @@ def test_the_reference_is_an_oracle_with_a_name_and_a_version(graph: Graph) -> N
     assert open_oracle(graph, DIGITS.read_bytes(), "reference").name == f"reference {__version__}"
 
 
-def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
+def without_bias() -> bytes:
+    """A depthwise convolution whose bias is -1 instead of left out."""
     image, result = (quantized((1, 3, 3, 2), 1.0, 0, TensorType.INT8) for _ in range(2))
     filters = constant(np.ones((1, 2, 2, 2), np.int8), (1.0,))
     options: dict[int, Option] = {
@@ -134,8 +204,31 @@ def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
         DepthwiseConv2DOptions.STRIDE_H: int32(1),
         DepthwiseConv2DOptions.DEPTH_MULTIPLIER: int32(1),
     }
-    content = single_operator("DEPTHWISE_CONV_2D", [image, filters, None], [result], options)
+    return single_operator("DEPTHWISE_CONV_2D", [image, filters, None], [result], options)
+
+
+def test_a_model_that_crashes_tflite_micro_is_left_to_the_reference() -> None:
+    content = without_bias()
     assert open_oracle(loads(content, "m"), content).name.startswith("reference")
     require("oracle")
     with pytest.raises(InputError, match="would crash: the bias of DEPTHWISE_CONV_2D, layer 0"):
         open_oracle(loads(content, "m"), content, "tflite-micro")
+
+
+def test_what_only_tflite_micro_reads_of_a_damaged_file_is_refused_in_one_sentence() -> None:
+    """It reads all of a file: names, metadata and signatures too, which the loader leaves alone."""
+    require("oracle")
+    content = DIGITS.read_bytes()
+    told = []
+    for at in range(0, 512, 4):
+        damaged = content[:at] + struct.pack("<i", 1 << 30) + content[at + 4 :]
+        try:
+            graph = loads(damaged, "m")
+        except InputError:
+            continue
+        try:
+            open_oracle(graph, damaged, "tflite-micro")
+        except InputError as error:
+            told.append(error.message)
+    assert told
+    assert all(message.startswith("TFLite Micro refuses m.tflite: ") for message in told)

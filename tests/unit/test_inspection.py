@@ -144,3 +144,10 @@ def test_findings_say_what_to_type() -> None:
         ["apt", "install", "q"],
         ["✗", "zig", "missing"],
     ]
+
+
+def test_a_path_is_shown_whole() -> None:
+    file = io.StringIO()
+    path = f"/{'long/' * 30}zig"
+    inspection.print_findings([_Found("zig", True, f"0.17, {path}")], terminal.console(file, 60))
+    assert path in "".join(line.strip() for line in file.getvalue().splitlines())

@@ -211,6 +211,18 @@ def test_views_fit_a_pipe_of_80_columns(report: Report, encoding: str) -> None:
     assert not any("\x1b" in line for line in lines)
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_what_is_shown_of_layers_is_whole_at_any_width(width: int) -> None:
+    shown = _shown(VERIFIED, "utf-8", width)
+    assert max(map(len, shown.splitlines())) <= width
+    rows = shown.partition("operator")[2]
+    assert "…" not in rows
+    for layer in VERIFIED.layers:
+        assert layer.op in rows
+        if layer.instructions is not None:
+            assert f"{layer.instructions:,}" in rows
+
+
 def test_a_difference_is_named() -> None:
     shown = _shown(DIFFERS, "utf-8")
     assert "✗ differs  on 3 of 8 inputs" in shown

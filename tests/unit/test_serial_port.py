@@ -10,7 +10,7 @@ import serial
 from serial.tools.list_ports_common import ListPortInfo
 
 from tinydeploy import boards
-from tinydeploy.boards import Usb
+from tinydeploy.desk import Usb
 from tinydeploy.errors import RequestError
 from tinydeploy.runners import serial as runner
 from tinydeploy.runners.serial import SerialRunner, SerialTransport, find_port

@@ -7,10 +7,11 @@ from pathlib import Path
 from jinja2 import Environment
 
 from .. import __version__, paths
-from ..boards import Board, Console, Mcu
+from ..board import Board, Console
 from ..bootblocks import Block, blocks
 from ..console import early_steps, setup_steps
 from ..errors import InputError
+from ..mcu import Mcu
 from ..rates import DRIVERS, rate_divisor
 from . import rendering
 

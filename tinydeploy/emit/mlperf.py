@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .. import __version__
-from ..boards import Board, Marker
+from ..board import Board
+from ..desk import Marker
 from ..errors import InputError
 from ..graph import DType, Graph
 

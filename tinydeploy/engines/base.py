@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..plan.plan import Plan, Target
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..board import Board
     from ..build import BuildRequest
 
 

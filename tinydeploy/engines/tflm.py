@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import paths
-from ..boards import Board
+from ..board import Board
 from ..emit.carray import bytes_text, c_array, c_array_header
 from ..emit.package import generated
 from ..emit.rendering import environment

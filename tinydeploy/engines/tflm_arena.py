@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .. import boards, build, paths
-from ..boards import Board
+from ..board import Board
 from ..cores import Core
 from ..emit.module import Library
 from ..errors import RequestError

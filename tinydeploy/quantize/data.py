@@ -172,7 +172,7 @@ def batches(dataset: Dataset, size: int) -> Iterator[list[Sample]]:
 
 
 def _shape_hint(value: Array, shape: tuple[int, ...]) -> str:
-    if core(np.moveaxis(value, 0, -1).shape) == core(shape):
+    if core((*value.shape[1:], *value.shape[:1])) == core(shape):
         return "--transform channels-last"
     if value.size == math.prod(shape):
         return f"--transform reshape={'x'.join(map(str, shape[1:]))}"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..graph import DType, Graph, Quantization, Tensor
+from ..graph import DType, Graph, Node, Quantization, Tensor
 from ..oracle import TfliteMicro
 from ..tflite import reader
 from ..tflite.tensors import printable
@@ -141,7 +141,8 @@ def _micro_refuses(graph: Graph, content: bytes) -> str:
 
 
 def bare_graph(content: bytes, label: str) -> Graph:
-    """A file's tensors and ends without its operators: enough for TFLite Micro to run it.
+    """A file's tensors and ends, and its operators without what they do: enough for TFLite Micro
+    to run it.
 
     It serves files whose operators tinydeploy's own engine does not have.
     """
@@ -153,7 +154,16 @@ def bare_graph(content: bytes, label: str) -> Graph:
         sha256="",
         size_bytes=len(content),
         tensors=tensors,
-        nodes=(),
+        nodes=tuple(
+            Node(
+                index,
+                mf.operator_name(model, operator),
+                tuple(mf.indices(operator.inputs)),
+                tuple(mf.indices(operator.outputs)),
+                None,
+            )
+            for index, operator in enumerate(subgraph.operators)
+        ),
         inputs=tuple(mf.indices(subgraph.inputs)),
         outputs=tuple(mf.indices(subgraph.outputs)),
     )

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..graph import Array
 from .modelfile import need
-from .subject import Port
+from .subject import Port, litert_refusals
 
 
 class Runner:
@@ -26,7 +25,7 @@ class Runner:
 
     def __init__(self, content: bytes, *, keep: bool = False) -> None:
         litert = need("ai_edge_litert.interpreter")
-        try:
+        with litert_refusals("the model"):
             self._interpreter: Any = litert.Interpreter(
                 model_content=content,
                 num_threads=1,
@@ -34,9 +33,6 @@ class Runner:
                 experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"LiteRT cannot run the model: {reason:.300}") from error
         self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
 
@@ -45,10 +41,11 @@ class Runner:
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as the file has them: of its shapes and types."""
-        for detail, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(detail["index"], value.reshape(detail["shape"]))
-        self._interpreter.invoke()
-        return tuple(self._interpreter.get_tensor(detail["index"]) for detail in self._outputs)
+        with litert_refusals("the model"):
+            for detail, value in zip(self._inputs, inputs, strict=True):
+                self._interpreter.set_tensor(detail["index"], value.reshape(detail["shape"]))
+            self._interpreter.invoke()
+            return tuple(self._interpreter.get_tensor(d["index"]) for d in self._outputs)
 
     def tensor(self, index: int) -> Array:
         """A tensor's content after a run; needs `keep`."""

@@ -81,10 +81,9 @@ def quantised_operators(model: Any) -> list[Any]:
 
 def _graph(content: bytes, label: str) -> Graph:
     """The file's graph, a node a tensor: `layers()` then shows each tensor by its own number."""
-    model = mf.read(content, label)
-    outputs = [i for o in model.subgraphs[0].operators for i in mf.indices(o.outputs)]
-    nodes = tuple(Node(i, "", (), (i,), None) for i in outputs)
-    return dataclasses.replace(bare_graph(content, label), nodes=nodes)
+    graph = bare_graph(content, label)
+    nodes = tuple(Node(i, n.op, n.inputs, (i,), None) for n in graph.nodes for i in n.outputs)
+    return dataclasses.replace(graph, nodes=nodes)
 
 
 def _micro(graph: Graph, content: bytes) -> TfliteMicro | None:

@@ -126,13 +126,13 @@ def run(
         )
     if request.out.resolve() == request.model.resolve():
         raise InputError(f"{request.out} is the model itself", "name another file: -o OUT.tflite")
+    dataset = _calibration_data(request)  # first: a model may take long to import
+    judged = _loaded(request, request.evaluation) if request.evaluation else None
     imported = read_source(request.model, request.custom_objects, request.input_shape)
     source = imported.content
     model = prepare(source, request.model.name)
     layer_schemes(model, request.scheme, request.overrides)
     _check_labels(request, model)
-    dataset = _calibration_data(request)
-    judged = _loaded(request, request.evaluation) if request.evaluation else None
     measure = None
     if (compared := judged or dataset) is not None:
         measure = yardstick(model, subset(compared, MOST_COMPARED))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 
 from ..errors import InputError, RequestError
 from ..graph import Array, Graph, Tensor
-from ..oracle import Oracle, open_oracle
+from ..oracle import Oracle, check_survives, open_oracle
+from ..oracle import interpreter as open_interpreter
 from ..report.report import Tool
 from ..tflite.flatbuffer import Flatbuffer, Tables
 from ..tflite.reader import check_header, loads, main_subgraph, operator_name, read_file
@@ -194,25 +196,33 @@ def port_of(tensor: Tensor) -> Port:
     return Port(tensor.name, tensor.shape, tensor.dtype.numpy, scale, zero)
 
 
+@contextmanager
+def litert_refusals(label: str) -> Iterator[None]:
+    """Turns what LiteRT raises of a damaged model, opened or run, into an `InputError`."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"LiteRT cannot run {label}: {reason:.200}") from error
+
+
 def _litert(path: Path, content: bytes, numbers: str) -> Subject:
     litert = need("ai_edge_litert.interpreter")
-    try:
+    with litert_refusals(str(path)):
         interpreter = litert.Interpreter(
             model_content=content,
             num_threads=1,
             experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
         interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"LiteRT refuses {path}: {reason:.200}") from error
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(values: Sequence[Array]) -> tuple[Array, ...]:
-        for detail, value in zip(inputs, values, strict=True):
-            interpreter.set_tensor(detail["index"], value)
-        interpreter.invoke()
-        return tuple(interpreter.get_tensor(detail["index"]) for detail in outputs)
+        with litert_refusals(str(path)):
+            for detail, value in zip(inputs, values, strict=True):
+                interpreter.set_tensor(detail["index"], value)
+            interpreter.invoke()
+            return tuple(interpreter.get_tensor(detail["index"]) for detail in outputs)
 
     return Subject(
         path=path,
@@ -229,20 +239,14 @@ def _litert(path: Path, content: bytes, numbers: str) -> Subject:
 
 def _tflite_micro(path: Path, content: bytes, numbers: str) -> Subject:
     """A float model in TFLite Micro: slower than LiteRT, and everybody who deploys has it."""
+    hint = "pip install 'tinydeploy[ptq]'"
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise RequestError("float models are run by LiteRT, which is not installed", hint)
     try:
-        from tflite_micro.python.tflite_micro import runtime
-    except ImportError as error:
-        raise RequestError(
-            "float models are run by LiteRT, which is not installed",
-            "pip install 'tinydeploy[ptq]'",
-        ) from error
-    try:
-        interpreter = runtime.Interpreter.from_bytes(content, arena_size=_ARENA_BYTES)
-    except RuntimeError as error:
-        raise InputError(
-            f"TFLite Micro refuses {path.name}: {error}",
-            "LiteRT may run it: pip install 'tinydeploy[ptq]'",
-        ) from error
+        check_survives((name, inputs) for name, inputs, _ in _opened(content, path.name)[1])
+        interpreter = open_interpreter(content, path.name, _ARENA_BYTES)
+    except InputError as error:
+        raise InputError(error.message, f"LiteRT may run it: {hint}") from error
     subgraph = main_subgraph(Flatbuffer(content, path.name).root("the model"), path.name)
     counts = [len(subgraph.int32_vector(s)) for s in (SubGraphSlot.INPUTS, SubGraphSlot.OUTPUTS)]
     inputs = [interpreter.get_input_details(i) for i in range(counts[0])]

@@ -15,7 +15,8 @@ from ..errors import RequestError
 from . import models
 
 if TYPE_CHECKING:
-    from ..boards import Board, Memory
+    from ..board import Board
+    from ..mcu import Memory
 
 # What Renode carries out between two looks at the clock, at its own 100 MIPS and 100 us.
 _QUANTUM_INSTRUCTIONS = 10_000

@@ -26,7 +26,7 @@ from ..steps import ELF
 from . import platform
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..board import Board
     from ..build import BuildRequest
     from ..graph import Array
 

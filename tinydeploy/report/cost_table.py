@@ -9,15 +9,16 @@ from rich.text import Text
 from .pictures import short
 from .report import Cost, Layer, Report, Timing
 from .table import short_kernel
-from .terminal import SOFT, STRONG, Signs, indented, signs, table
+from .terminal import SOFT, STRONG, Signs, fitting, indented, signs, without
+
+_BOTH = "operator and kernel"
 
 
 def print_profile(report: Report, to: Console) -> None:
     """A row a layer: its work, its estimated time, and the time that its arithmetic alone needs."""
     if report.timing is None:
         return
-    sign = signs(to)
-    to.print(indented(_layers(report, report.timing, sign), above=1))
+    to.print(indented(_layers(report, report.timing, to), above=1))
     to.print(indented(Group(*_totals(report, report.timing)), above=1))
 
 
@@ -50,31 +51,35 @@ def share(layer: Layer, report: Report) -> float:
     return layer.cost.cycles / timing.cycles if timing.cycles else 0.0
 
 
-def _layers(report: Report, timing: Timing, sign: Signs) -> Table:
+def _layers(report: Report, timing: Timing, to: Console) -> Table:
     cycles = ("least", "most") if timing.bounds_only else ("cycles",)
-    columns = ("#", "operator and kernel", "MACs", "instr", "/MAC", *cycles, "floor", "share",
-               "bytes")  # fmt: skip
-    made = table(sign, *columns, left=("operator and kernel",), wrap="operator and kernel")
-    for layer in report.layers:
-        cost = layer.cost
-        if cost is None:
-            continue
-        made.add_row(
-            Text(str(layer.index), SOFT),
-            Text(_what(layer)),
-            Text(_figure(layer.macs) if layer.macs else sign.dash),
-            Text(_figure(layer.instructions or 0)),
-            Text(_per_mac(layer, sign), SOFT),
-            *(Text(_figure(value)) for value in _cycles(cost, timing)),
-            Text(_figure(cost.cycles_floor) if layer.macs else sign.dash, SOFT),
-            Text(f"{share(layer, report):.1%}"),
-            Text(_figure(cost.bytes_loaded + cost.bytes_stored), SOFT),
-        )
-    return made
+    figures = ("MACs", "instr", "/MAC", *cycles, "floor", "share", "bytes")
+    sign = signs(to)
+    rows = [_row(layer, layer.cost, report, sign) for layer in report.layers if layer.cost]
+
+    variants = [
+        ["#", "operator", "kernel", *figures],
+        *without(["#", _BOTH, *figures], ("bytes", "/MAC", "floor", "MACs", "instr")),
+    ]
+    return fitting(to, rows, variants, ("operator", "kernel", _BOTH), _BOTH)
 
 
-def _cycles(cost: Cost, timing: Timing) -> tuple[int, ...]:
-    return (cost.cycles_least, cost.cycles_most) if timing.bounds_only else (cost.cycles,)
+def _row(layer: Layer, cost: Cost, report: Report, sign: Signs) -> dict[str, Text]:
+    return {
+        "#": Text(str(layer.index), SOFT),
+        "operator": Text(layer.op),
+        "kernel": Text(short_kernel(layer) or sign.dash, SOFT),
+        _BOTH: Text(_what(layer)),
+        "MACs": Text(_figure(layer.macs) if layer.macs else sign.dash),
+        "instr": Text(_figure(layer.instructions or 0)),
+        "/MAC": Text(_per_mac(layer, sign), SOFT),
+        "cycles": Text(_figure(cost.cycles)),
+        "least": Text(_figure(cost.cycles_least)),
+        "most": Text(_figure(cost.cycles_most)),
+        "floor": Text(_figure(cost.cycles_floor) if layer.macs else sign.dash, SOFT),
+        "share": Text(f"{share(layer, report):.1%}"),
+        "bytes": Text(_figure(cost.bytes_loaded + cost.bytes_stored), SOFT),
+    }
 
 
 def _what(layer: Layer) -> str:

@@ -20,12 +20,14 @@ from .terminal import (
     STRONG,
     Signs,
     bar,
+    fitting,
     indented,
     printable,
     shape,
     signs,
     size,
     table,
+    without,
 )
 
 _MAP_CELLS = 40
@@ -93,7 +95,7 @@ def print_model(graph: Graph, plan: Plan, to: Console) -> None:
     title = Text(printable(graph.name), STRONG).append(f"  {size(graph.size_bytes)}", SOFT)
     to.print(title.append(f"  sha256 {graph.sha256[:12]}", SOFT))
     to.print(indented(_interface(graph, sign), above=1))
-    to.print(indented(_operators(plan, sign), above=1))
+    to.print(indented(_operators(plan, to), above=1))
     to.print(indented(_totals(plan), above=1))
     to.print(indented(_arena_map(plan, sign), above=1))
     to.print()
@@ -137,7 +139,7 @@ def print_findings(findings: Sequence[Finding], to: Console) -> None:
     for finding in findings:
         missing = Text(sign.bad, BAD) if finding.required else Text(sign.dash, SOFT)
         mark = Text(sign.good, GOOD) if finding.ok else missing
-        told = Text(printable(finding.detail, 400), "" if finding.ok else SOFT)
+        told = Text(printable(finding.detail, 400), "" if finding.ok else SOFT, overflow="fold")
         if finding.hint:
             told.append(Text(f"\n{printable(finding.hint, 400)}", STRONG))
         made.add_row(mark, Text(finding.name), told)
@@ -191,22 +193,27 @@ def _quantization(graph: Graph, index: int) -> str:
     return f"scale {quantization.scales[0]:.6g}, zero {quantization.zero_points[0]}"
 
 
-def _operators(plan: Plan, sign: Signs) -> Table:
-    heads = ("#", "operator", "output", "MACs", "weights", "live")
-    made = table(sign, *heads, left=("operator", "output"))
+def _operators(plan: Plan, to: Console) -> Table:
+    sign = signs(to)
     calls = {call.layer: (position, call) for position, call in enumerate(plan.calls)}
+    rows: list[dict[str, Text]] = []
     for node in plan.graph.nodes:
         position, call = calls.get(node.index, (None, None))
-        tensor = plan.graph.tensors[node.outputs[0]]
-        made.add_row(
-            Text(str(node.index), SOFT),
-            Text(node.op),
-            _output_shape(tensor, sign),
-            Text(f"{call.macs:,}" if call and call.macs else sign.dash),
-            Text(f"{_constant_bytes(call):,}" if call else sign.dash),
-            Text(f"{plan.live_bytes(position):,}" if position is not None else sign.dash),
+        live = f"{plan.live_bytes(position):,}" if position is not None else sign.dash
+        rows.append(
+            {
+                "#": Text(str(node.index), SOFT),
+                "operator": Text(node.op),
+                "output": _output_shape(plan.graph.tensors[node.outputs[0]], sign),
+                "MACs": Text(f"{call.macs:,}" if call and call.macs else sign.dash),
+                "weights": Text(f"{_constant_bytes(call):,}" if call else sign.dash),
+                "live": Text(live),
+            }
         )
-    return made
+
+    heads = ("#", "operator", "output", "MACs", "weights", "live")
+    variants = without(heads, ("weights", "MACs", "output"))
+    return fitting(to, rows, variants, ("operator", "output"))
 
 
 def _output_shape(tensor: Tensor, sign: Signs) -> Text:

@@ -17,12 +17,13 @@ from .terminal import (
     STRONG,
     Signs,
     bar,
+    fitting,
     indented,
     printable,
     shape,
     signs,
     size,
-    table,
+    without,
 )
 
 _BAR_CELLS = 30
@@ -43,7 +44,7 @@ def print_verify(report: Report, to: Console) -> None:
 def print_layers(report: Report, to: Console) -> None:
     """A row a layer: what computes it, and its share of the cost."""
     if report.layers:
-        to.print(indented(_layers(report, signs(to)), above=1))
+        to.print(indented(_layers(report, to), above=1))
 
 
 def short_kernel(layer: Layer) -> str:
@@ -93,7 +94,8 @@ def _memory(memory: Memory, left_out: LeftOut | None, sign: Signs) -> Renderable
         if taken is not None:
             parts.append(f"{name} ", SOFT).append(f"{taken:,} B").append("    ")
     parts.rstrip()
-    return Group(bars, Text(), parts, *_left_out(left_out))
+    head = (bars, Text()) if bars.row_count else ()  # the host has neither
+    return Group(*head, parts, *_left_out(left_out))
 
 
 def _left_out(left_out: LeftOut | None) -> list[Text]:
@@ -165,7 +167,7 @@ def _costs(report: Report, sign: Signs) -> list[Text]:
     return lines
 
 
-def _layers(report: Report, sign: Signs) -> Table:
+def _layers(report: Report, to: Console) -> Table:
     layers = report.layers
     measured = any(layer.instructions is not None for layer in layers)
     compared = any(layer.equal is not None for layer in layers)
@@ -175,20 +177,27 @@ def _layers(report: Report, sign: Signs) -> Table:
     columns += ["MACs"]
     columns += [unit, "/MAC", "share"] if measured else []
     columns += ["equal"] if compared else []
-    made = table(sign, *columns, left=("operator", "kernel", "output"), wrap="kernel")
+    sign = signs(to)
     total = sum(layer.instructions or 0 for layer in layers)
-    for layer in layers:
-        kernel = short_kernel(layer) or sign.dash
-        row = [Text(str(layer.index), SOFT), Text(layer.op), Text(kernel, SOFT)]
-        if not measured:
-            row.append(Text(shape(layer.output_shape, sign), SOFT))
-        row.append(Text(f"{layer.macs:,}" if layer.macs else sign.dash))
-        if measured:
-            row += _measured(layer, total, sign)
-        if compared:
-            row.append(_equal(layer, sign))
-        made.add_row(*row)
-    return made
+    rows = [_row(layer, unit, total, sign) for layer in layers]
+
+    variants = without(columns, ("/MAC", "share", "output", "MACs", "kernel", "#"))
+    return fitting(to, rows, variants, ("operator", "kernel", "output"), "kernel")
+
+
+def _row(layer: Layer, unit: str, total: int, sign: Signs) -> dict[str, Text]:
+    count, per_mac, share = _measured(layer, total, sign)
+    return {
+        "#": Text(str(layer.index), SOFT),
+        "operator": Text(layer.op),
+        "kernel": Text(short_kernel(layer) or sign.dash, SOFT),
+        "output": Text(shape(layer.output_shape, sign), SOFT),
+        "MACs": Text(f"{layer.macs:,}" if layer.macs else sign.dash),
+        unit: count,
+        "/MAC": per_mac,
+        "share": share,
+        "equal": _equal(layer, sign),
+    }
 
 
 def _measured(layer: Layer, total: int, sign: Signs) -> list[Text]:

@@ -6,11 +6,12 @@ from `Text`, never from markup, so a tensor named "[red]" or with an escape sequ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -98,3 +99,38 @@ def table(sign: Signs, *columns: str, left: Sequence[str] = (), wrap: str = "") 
         justify: JustifyMethod = "left" if name in left else "right"
         made.add_column(name, justify=justify, no_wrap=name != wrap)
     return made
+
+
+def fitting(
+    to: Console,
+    rows: Sequence[Mapping[str, Text]],
+    variants: Sequence[Sequence[str]],
+    left: Sequence[str],
+    wrap: str = "",
+) -> Table:
+    """The first table of `variants` that is whole in `to`, two columns in; else the last.
+
+    Args:
+        to: Where it is shown.
+        rows: Their cells by head.
+        variants: The heads of each, the widest first.
+        left, wrap: See `table()`.
+    """
+    for columns in variants:
+        if 2 + sum(_needs(name, rows, name == wrap) + 2 for name in columns) - 1 <= to.width:
+            break
+    made = table(signs(to), *columns, left=left, wrap=wrap)
+    for row in rows:
+        made.add_row(*(row[name] for name in columns))
+    return made
+
+
+def _needs(name: str, rows: Sequence[Mapping[str, Text]], wraps: bool) -> int:
+    """How wide a column must be for nothing in it to be cut."""
+    texts = [name, *(row[name].plain for row in rows)]
+    return max(cell_len(part) for text in texts for part in (text.split() if wraps else [text]))
+
+
+def without(columns: Sequence[str], drop: Sequence[str]) -> list[list[str]]:
+    """`columns`, and then without ever more of `drop`, the first of which goes first."""
+    return [[c for c in columns if c not in drop[:count]] for count in range(len(drop) + 1)]

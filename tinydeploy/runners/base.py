@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..board import Board
     from ..firmware import Firmware
 
 Unit = Literal["instructions", "cycles", "nanoseconds"]

@@ -9,7 +9,7 @@ from ..errors import RequestError
 from .pipe import PipeTransport
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..board import Board
     from ..firmware import Firmware
     from .base import Transport
 

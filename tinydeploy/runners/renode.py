@@ -21,7 +21,7 @@ from ..renode.monitor import Ended, Monitor, reason
 from .base import ClosesOnExit, Unit
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..board import Board
     from ..firmware import Firmware
     from ..renode.find import Installation
     from .base import Transport

@@ -18,7 +18,7 @@ from .base import ClosesOnExit, Unit
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
 
-    from ..boards import Board
+    from ..board import Board
     from ..firmware import Firmware
     from .base import Transport
 

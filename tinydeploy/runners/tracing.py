@@ -25,7 +25,7 @@ from .qemu import QemuRunner, QemuTransport, qemu_argv
 from .unicorn import UnicornRunner, UnicornTransport
 
 if TYPE_CHECKING:
-    from ..boards import Board
+    from ..board import Board
     from ..firmware import Firmware
     from ..mcu import FlashTiming
     from .base import Transport

@@ -14,7 +14,7 @@ from ..errors import InputError
 from .native import PAGE_BYTES, Machine
 
 if TYPE_CHECKING:
-    from ..boards import Uart
+    from ..mcu import Uart
 
 
 @dataclass(frozen=True)

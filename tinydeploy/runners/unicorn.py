@@ -26,8 +26,9 @@ from .base import ClosesOnExit, Unit
 from .native import PAGE_BYTES, Machine, Stopped
 
 if TYPE_CHECKING:
-    from ..boards import Board, Step
+    from ..board import Board
     from ..firmware import Firmware
+    from ..mcu import Step
     from .base import Transport
 
 _SLICE_INSTRUCTIONS = 20_000_000

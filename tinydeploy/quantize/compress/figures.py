@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import boards, pipeline
+from ... import pipeline
+from ...board import Board
 from ...build import BuildRequest
 from ...cores import Core
 from ...engines import ENGINES
@@ -70,7 +71,7 @@ def score(answers: Iterable[tuple[Array, Sample]], task: Task) -> float:
 
 def costs(
     path: Path,
-    board: boards.Board | None,
+    board: Board | None,
     folders: tuple[Path, ...],
     *,
     device: bool,
@@ -118,7 +119,7 @@ def costs(
     return found
 
 
-def core_of(board: boards.Board | None) -> Core:
+def core_of(board: Board | None) -> Core:
     """The core that costs are planned for."""
     from ... import cores
 

@@ -155,13 +155,32 @@ class _Replay:
             )
         known = set(inspect.signature(made.__init__).parameters) | {"trainable"}
         config = {
-            key: _setting(key, value, operation)
+            key: self._setting(key, value, operation)
             for key, value in operation.get_config().items()
             # The weights are copied, so that how they began does not matter.
             if key in known and not key.endswith(("_initializer", "_constraint"))
         }
         config.pop("dtype", None)
         return made(**{**config, "name": self._name(operation.name)})
+
+    def _setting(self, key: str, value: Any, operation: Any) -> Any:
+        """A value of a Keras 3 configuration as Keras 2 takes it."""
+        unknown = isinstance(value, str) and not hasattr(self._keras2.activations, value)
+        if key == "activation" and unknown:
+            raise InputError(
+                f"layer {operation.name!r} has the activation {value!r}, which Keras 2 does not "
+                "have",
+                "use another, such as 'relu'; tinydeploy quantize takes the model as it is",
+            )
+        if isinstance(value, dict) and "class_name" in value:
+            if key.endswith("_regularizer"):
+                return {"class_name": value["class_name"], "config": value["config"]}
+            if key == "activation":
+                raise InputError(
+                    f"layer {operation.name!r} has an activation of its own",
+                    "use a named one such as 'relu', or a layer of custom_objects",
+                )
+        return value
 
     def _name(self, name: str) -> str:
         made, number = name, 1
@@ -170,19 +189,6 @@ class _Replay:
             made = f"{name}_{number}"
         self._names.add(made)
         return made
-
-
-def _setting(key: str, value: Any, operation: Any) -> Any:
-    """A value of a Keras 3 configuration as Keras 2 takes it."""
-    if isinstance(value, dict) and "class_name" in value:
-        if key.endswith("_regularizer"):
-            return {"class_name": value["class_name"], "config": value["config"]}
-        if key == "activation":
-            raise InputError(
-                f"layer {operation.name!r} has an activation of its own",
-                "use a named one such as 'relu', or a layer of custom_objects",
-            )
-    return value
 
 
 def _is_bare(operation: Any) -> bool:

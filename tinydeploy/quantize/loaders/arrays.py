@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...graph import Array
+from ...npy import read_header
 from ..data import LABEL_NAMES, Dataset, Lazy, Sample, as_label, one_count
 from ..transform import Transform
 
@@ -21,20 +23,34 @@ Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 _DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 # Of a header that claims more than there is memory.
 _TOO_MUCH = (MemoryError, OverflowError)
+# A small compressed file may claim samples, or labels, of any size.
+_MOST_BYTES = 1 << 28
 
 
 class Rows:
     """An array in a file, whose rows are read one after the other.
 
+    Args:
+        open_file: Opens the file that it is.
+        size_bytes: Of that file.
+        label: What errors call it.
+
     Attributes:
         shape, dtype: Of the whole array.
     """
 
-    def __init__(self, open_file: Opener, label: str) -> None:
+    def __init__(self, open_file: Opener, size_bytes: int, label: str) -> None:
         self._open = open_file
         self._label = label
+        self._size_bytes = size_bytes
         with _damage_of(label), open_file() as file:
-            self.shape, self._fortran, self.dtype = _header(file)
+            self._header = read_header(file, size_bytes)
+        self.shape, self.dtype = self._header.shape, self._header.dtype
+        self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        if self._row_bytes > _MOST_BYTES:
+            raise InputError(
+                f"{label} has samples of {self._row_bytes} bytes, at most {_MOST_BYTES} are read"
+            )
         if self.dtype.hasobject:
             raise InputError(f"{label} holds Python objects, not numbers", "save plain arrays")
         if self.dtype.kind not in "fiubUS":
@@ -46,20 +62,25 @@ class Rows:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Array]:
-        if self._fortran:  # its rows lie scattered over the file
+        if self._header.fortran:  # its rows lie scattered over the file
             yield from self.whole()
             return
-        shape = self.shape[1:]
-        row_bytes = math.prod(shape) * self.dtype.itemsize
         with _damage_of(self._label), self._open() as file:
-            _header(file)
+            read_header(file, self._size_bytes)
             for _ in range(self.shape[0]):
-                content = file.read(row_bytes)
-                if len(content) != row_bytes:
+                content = file.read(self._row_bytes)
+                if len(content) != self._row_bytes:
                     raise EOFError("it ends too early")
-                yield np.frombuffer(content, self.dtype).reshape(shape)
+                yield np.frombuffer(content, self.dtype).reshape(self.shape[1:])
 
     def whole(self) -> Array:
+        if self._header.bytes > _MOST_BYTES:
+            texts = self.dtype.kind in "US"
+            raise InputError(
+                f"{self._label} holds {self._header.bytes} bytes that are not read row by row, "
+                f"at most {_MOST_BYTES} are read",
+                "give labels as numbers" if texts else "numpy.ascontiguousarray(x) before saving",
+            )
         with _damage_of(self._label), self._open() as file:
             content: Array = np.lib.format.read_array(file, allow_pickle=False)
         return content
@@ -75,7 +96,9 @@ def load_npy(
     """One array: the model's only input, without labels."""
     if label is not None or columns:
         raise InputError(f"{path} holds one array without a name", "use a .npz file for labels")
-    rows = Rows(lambda: path.open("rb"), str(path))
+    with _damage_of(str(path)):
+        size_bytes = path.stat().st_size
+    rows = Rows(lambda: path.open("rb"), size_bytes, str(path))
     return _dataset({"input": rows}, None, transform, label_names, str(path))
 
 
@@ -88,7 +111,12 @@ def load_npz(
 ) -> Dataset:
     """Arrays by name: one of them the labels, the others inputs."""
     with _damage_of(str(path)), zipfile.ZipFile(path) as archive:
-        members = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
+        sizes = {
+            m.filename.removesuffix(".npy"): m.file_size
+            for m in archive.infolist()
+            if m.filename.endswith(".npy")
+        }
+    members = list(sizes)
     if label is None:
         label = next((n for n in members if n.lower() in LABEL_NAMES and n not in columns), None)
     for name in (*columns, *([label] if label else [])):
@@ -98,7 +126,8 @@ def load_npz(
             )
 
     def rows(name: str) -> Rows:
-        return Rows(lambda: _member(path, f"{name}.npy"), f"{path}, array {name!r:.60}")
+        label = f"{path}, array {name!r:.60}"
+        return Rows(lambda: _member(path, f"{name}.npy"), sizes[name], label)
 
     inputs = {n: rows(n) for n in columns or members if n != label}
     if not columns:  # a single number says something about the samples
@@ -126,7 +155,7 @@ def _dataset(
 
     def start() -> Iterator[Sample]:
         rows = zip(*inputs.values(), strict=True)
-        answers: Iterator[Any] = iter(labels) if labels is not None else iter([None] * count)
+        answers: Iterator[Any] = iter(labels) if labels is not None else repeat(None, count)
         for values, answer in zip(rows, answers, strict=True):
             arrays = tuple(transform.apply(v, n) for v, n in zip(values, names, strict=True))
             yield Sample(arrays, _label(answer, texts, source))
@@ -150,13 +179,6 @@ def _member(path: Path, name: str) -> AbstractContextManager[IO[bytes]]:
     file = archive.open(name)
     archive.close()  # it stays open as long as the member does
     return file
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
 
 
 class _damage_of:  # noqa: N801, a context manager reads as a verb

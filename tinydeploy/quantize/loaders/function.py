@@ -95,6 +95,9 @@ def _sample(item: Any) -> tuple[tuple[str, ...], Sample]:
     else:
         named = {"input": item}
     arrays = tuple(np.asarray(value) for value in named.values())
+    for name, array in zip(named, arrays, strict=True):
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} is {array.dtype}, not real numbers")
     return tuple(named), Sample(arrays, None if label is None else as_label(label))
 
 
