@@ -27,22 +27,22 @@ ORACLE = open_oracle(GRAPH, DIGITS.read_bytes())
 # A filter: inputs in, outputs out.
 MAIN = """\
 #include <stdio.h>
-#include "td_model.h"
+#include "digits.h"
 int main(void) {
-  if (td_model_init() != TD_OK || td_model_message()[0]) return 1;
-  while (fread(td_model_input(0).data, td_model_input(0).bytes, 1, stdin) == 1) {
-    if (td_model_run() != TD_OK) return 2;
-    fwrite(td_model_output(0).data, td_model_output(0).bytes, 1, stdout);
+  if (digits_init() != DIGITS_OK || digits_message()[0]) return 1;
+  while (fread(digits_input_0(), DIGITS_INPUT_0_BYTES, 1, stdin) == 1) {
+    if (digits_run() != DIGITS_OK) return 2;
+    fwrite(digits_output_0(), DIGITS_OUTPUT_0_BYTES, 1, stdout);
   }
-  return 0;
+  return (int)digits_self_test();
 }
 """
 USER = """\
 cmake_minimum_required(VERSION 3.16)
 project(user LANGUAGES C)
-find_package(td_digits_int8 1.0 REQUIRED)
+find_package(digits 1.0 REQUIRED)
 add_executable(program main.c)
-target_link_libraries(program PRIVATE td_digits_int8::td_digits_int8)
+target_link_libraries(program PRIVATE digits::digits)
 """
 # What the sketch wants of Arduino.
 ARDUINO = """\
@@ -53,6 +53,8 @@ struct Port {
   void begin(long) {}
   explicit operator bool() const { return true; }
   void print(unsigned long) {}
+  void print(const char *) {}
+  void println(unsigned int value) { std::printf("%u\\n", value); }
   void println(int value) { std::printf("%d\\n", value); }
   void println(const char *) {}
 } Serial;
@@ -61,7 +63,8 @@ static unsigned long micros() { return 0; }
 
 
 def emit(folder: Path, *argv: str) -> Path:
-    result = CliRunner().invoke(main, ["emit", str(DIGITS), "-o", str(folder), *argv])
+    named = ["emit", str(DIGITS), "--name", "digits", "-o", str(folder)]
+    result = CliRunner().invoke(main, [*named, *argv])
     assert result.exit_code == 0, result.output
     return folder
 
@@ -125,7 +128,7 @@ def test_the_sources_compile_for_arm_without_a_warning(
 
 def test_the_readme_tells_what_it_takes(packages: dict[str, Path]) -> None:
     text = (packages["dsp"] / "README.md").read_text()
-    for words in ("| RAM |", "| flash, code |", "Cortex-M4", "nucleo_l4r5zi", "td_model_run()"):
+    for words in ("| RAM |", "| flash, code |", "Cortex-M4", "nucleo_l4r5zi", "digits_run()"):
         assert words in text
     assert "Apache License" in (packages["dsp"] / "LICENSE").read_text()
 
@@ -135,10 +138,10 @@ def test_the_arduino_sketch_prints_what_the_model_computes(tmp_path: Path) -> No
     if not shutil.which("c++"):
         pytest.skip("no C++ compiler for this machine is here")
     library = emit(tmp_path / "library", "--format", "arduino")
-    assert "includes=td_model.h" in (library / "library.properties").read_text()
+    assert "includes=digits.h\n" in (library / "library.properties").read_text()
     # As Arduino's tools do: all of src/, its folder in the path, a sketch is C++ behind Arduino.h.
     objects = []
-    for source in sorted((library / "src").glob("*.c")):
+    for source in sorted((library / "src").rglob("*.c")):
         objects.append(tmp_path / f"{source.stem}.o")
         run("cc", "-Os", "-std=gnu11", f"-I{library / 'src'}", "-c", source, "-o", objects[-1])
     (tmp_path / "Arduino.h").write_text(ARDUINO)
@@ -150,20 +153,21 @@ def test_the_arduino_sketch_prints_what_the_model_computes(tmp_path: Path) -> No
     program = tmp_path / "sketch"
     run("c++", "-std=gnu++17", f"-I{library / 'src'}", unit, *objects, "-o", program)
     zeros = (np.zeros(GRAPH.tensors[GRAPH.inputs[0]].shape, np.int8),)
-    printed = [int(line) for line in run(program).split()]
+    checked, *printed = [int(line) for line in run(program).split()]
+    assert checked == 0
     assert printed == ORACLE.run(zeros)[0].reshape(-1).tolist()
 
 
 def test_another_engine_leaves_nothing_of_the_first(tmp_path: Path) -> None:
     require("arm-gnu", "unicorn")
     emit(tmp_path, "--format", "arduino", "--engine", "tflm")
-    own = tmp_path / "src" / "mine.c"
+    own = tmp_path / "src" / "digits" / "mine.c"
     own.write_text("int mine;\n")
     emit(tmp_path, "--format", "arduino")
     assert own.exists()
-    left = {path.name for path in (tmp_path / "src").iterdir()}
-    assert "model.c" in left
-    assert left.isdisjoint({"model.cc", "model_data.c", "td_message.c"})
+    left = {path.name for path in own.parent.iterdir()}
+    assert "digits_model.c" in left
+    assert left.isdisjoint({"digits_model.cc", "digits_data.c", "digits_td_message.c"})
 
 
 def test_what_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
