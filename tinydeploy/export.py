@@ -176,11 +176,14 @@ def _code_bytes(export: Export) -> int:
     sources = [path for path in export.files if path.endswith(".c") and "_self_test" not in path]
     with tempfile.TemporaryDirectory(prefix="tinydeploy-") as folder:
         environment = compiler.environment(Path(folder))
-        for path, text in {**export.files, f"{export.name}.h": _header(export)}.items():
+        # A bare-metal compiler need not come with a C library.
+        string = (paths.data("firmware_templates/common") / "string.h").read_text("utf-8")
+        headers = {f"{export.name}.h": _header(export), "string.h": string}
+        for path, text in {**export.files, **headers}.items():
             (Path(folder) / path).write_text(text, "utf-8")
 
         def flash(source: str) -> int:
-            argv = [*compiler.cc, *flags, "-c", source, "-o", f"{source}.o"]
+            argv = [*compiler.cc, *flags, "-I.", "-c", source, "-o", f"{source}.o"]
             done = process.run(argv, timeout_s=_COMPILE_S, cwd=Path(folder), env=environment)
             if done.returncode != 0:
                 raise RequestError(f"{source} does not compile: {done.stderr.strip()[:300]}")

@@ -81,12 +81,20 @@ def write_package(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
     refuse_strangers(folder, files)
     for path, text in files.items():
         write_whole(folder / path, text)
-    for parent in {PurePosixPath(path).parent for path in files} - {PurePosixPath(".")}:
-        for old in (folder / parent).iterdir():
-            if f"{parent}/{old.name}" not in files and old.is_file() and _is_ours(old):
+    _remove_others(folder, files)
+    return tuple(folder / path for path in sorted(files))
+
+
+def _remove_others(folder: Path, files: Mapping[str, str]) -> None:
+    """What another export left in the subfolders, and folders that are empty without it."""
+    for top in {PurePosixPath(path).parts[0] for path in files if "/" in path}:
+        for old in tuple((folder / top).rglob("*")):
+            if old.relative_to(folder).as_posix() in files or not old.is_file():
+                continue
+            if _is_ours(old):
                 with suppress(OSError):
                     old.unlink()
-    return tuple(folder / path for path in sorted(files))
+                    old.parent.rmdir()
 
 
 def is_signed(text: str | bytes) -> bool:
