@@ -17,7 +17,8 @@ from .engines import ENGINES
 from .errors import InputError, RequestError
 from .graph import Array, DType
 from .inputs import InputSet, read_inputs
-from .plan.plan import Optimize
+from .oracle import open_oracle
+from .plan.plan import Optimize, Plan
 from .report.report import Report
 
 # Where portable C is proven: a core that has neither DSP nor Helium, with room for large models.
@@ -99,15 +100,18 @@ def _prove(
         board = request.board or _PORTABLE_BOARD
         inner = replace(request, board=board, out=Path(folder) / "build")
         prepared = pipeline.prepare(inner)
-        samples = read_inputs(inputs, prepared.graph)
+        # Of the random ones the last is noise: that one goes through all layers, and is shipped.
+        samples = tuple(reversed(read_inputs(inputs, prepared.graph)))
         pipeline.find_runner(None, prepared.board)
         built = pipeline.build(inner, on_line=on_line, prepared=prepared)
-        report, outputs = pipeline.prove(built, samples)
+        oracle = open_oracle(prepared.graph, prepared.content)
+        report, outputs = pipeline.prove(built, samples, layers=True, oracle=oracle)
         if report.outcome != "verified":
             opt = "" if request.optimize == "speed" else f" --opt {request.optimize}"
             again = f"tinydeploy verify {request.model} --board {board}{opt}"
             raise pipeline.differs(report, again)
         emission = ENGINES[request.engine].emit(prepared.graph, prepared.plan.target)
+        steps = _step_hashes(prepared.plan, oracle.layers(samples[0]))
     goldens = _goldens(samples, outputs)
     proven = Export(
         prepared=prepared,
@@ -116,13 +120,14 @@ def _prove(
         report=report,
         code_bytes=None,
         goldens=len(goldens),
-        golden_bytes=sum(a.nbytes for golden in goldens for side in golden for a in side),
+        golden_bytes=4 * len(steps)
+        + sum(array.nbytes for golden in goldens for side in golden for array in side),
         form=form,
     )
     files = {file: _with_build_header(file, text) for file, text in emission.files.items()}
     files = prefix.renamed(files, name)
     files[f"{name}_td_build.h"] = _render("build.h.j2", proven)
-    files[f"{name}_self_test.c"] = _self_test(proven, goldens)
+    files[f"{name}_self_test.c"] = _self_test(proven, goldens, steps)
     signed = {path: package.signed(text) for path, text in files.items()}
     proven = replace(proven, files=signed)
     on_line(f"measuring {name}")
@@ -133,13 +138,24 @@ Golden = tuple[InputSet, Sequence[Array]]
 
 
 def _goldens(samples: Sequence[InputSet], outputs: Sequence[Sequence[Array]]) -> list[Golden]:
-    """The last ones, as many as there is room for: random inputs begin with the corners."""
+    """Inputs and their outputs, as many as there is room for."""
     pairs = list(zip(samples, outputs, strict=True))
     bytes_each = sum(array.nbytes for side in pairs[0] for array in side)
-    return pairs[-max(1, _MOST_GOLDEN_BYTES // max(bytes_each, 1)) :][-_MOST_GOLDENS:]
+    return pairs[: max(1, min(_MOST_GOLDENS, _MOST_GOLDEN_BYTES // max(bytes_each, 1)))]
 
 
-def _self_test(export: Export, goldens: Sequence[Golden]) -> str:
+def _step_hashes(plan: Plan, layers: Mapping[int, Array]) -> list[int]:
+    """FNV-1a, of 32 bits, of the output of each of the plan's calls."""
+    hashes = []
+    for call in plan.calls:
+        value = 2166136261
+        for byte in layers[call.layer].tobytes():
+            value = (value ^ byte) * 16777619 & 0xFFFFFFFF
+        hashes.append(value)
+    return hashes
+
+
+def _self_test(export: Export, goldens: Sequence[Golden], steps: Sequence[int]) -> str:
     arrays, called = [], {}
     for side, kind in enumerate(("input", "output")):
         called[kind] = [f"golden_{kind}_{i}" for i in range(len(goldens[0][side]))]
@@ -151,6 +167,7 @@ def _self_test(export: Export, goldens: Sequence[Golden]) -> str:
         "self_test.c.j2",
         export,
         arrays=arrays,
+        steps=steps,
         input_names=called["input"],
         output_names=called["output"],
     )
