@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import paths, pipeline, process, toolchains
+from . import export_check, paths, pipeline
 from .build import BuildRequest
 from .emit import package, prefix
 from .emit.carray import bytes_text
 from .engines import ENGINES
-from .errors import InputError, RequestError
+from .errors import InputError
+from .export_check import Golden
 from .graph import Array, DType
 from .inputs import InputSet, read_inputs
 from .oracle import open_oracle
@@ -26,7 +25,6 @@ _PORTABLE_BOARD = "mps2_an385"
 # Of inputs and outputs in the self-test; one of each there always is.
 _MOST_GOLDEN_BYTES = 32 * 1024
 _MOST_GOLDENS = 4
-_COMPILE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -38,20 +36,22 @@ class Export:
         files: File name -> text: NAME_model.c, the kernels that it calls, their headers,
             NAME_self_test.c.
         report: Of the proof.
-        code_bytes: What the sources take of the flash beside the constants; None for the host.
         golden_bytes: What NAME_self_test.c holds.
         goldens: How many inputs those are.
         form: A key of FORMATS.
+        code_bytes: What the sources take of the flash beside the constants; None for the host.
+        stack_bytes: What a run takes; None where it was not measured.
     """
 
     prepared: pipeline.Prepared
     name: str
     files: Mapping[str, str]
     report: Report
-    code_bytes: int | None
     goldens: int
     golden_bytes: int
     form: str
+    code_bytes: int | None = None
+    stack_bytes: int | None = None
 
     @property
     def optimize(self) -> Optimize:
@@ -118,7 +118,6 @@ def _prove(
         name=name,
         files={},
         report=report,
-        code_bytes=None,
         goldens=len(goldens),
         golden_bytes=4 * len(steps)
         + sum(array.nbytes for golden in goldens for side in golden for array in side),
@@ -129,12 +128,8 @@ def _prove(
     files[f"{name}_td_build.h"] = _render("build.h.j2", proven)
     files[f"{name}_self_test.c"] = _self_test(proven, goldens, steps)
     signed = {path: package.signed(text) for path, text in files.items()}
-    proven = replace(proven, files=signed)
     on_line(f"measuring {name}")
-    return replace(proven, code_bytes=None if prepared.board.is_host else _code_bytes(proven))
-
-
-Golden = tuple[InputSet, Sequence[Array]]
+    return _measured(replace(proven, files=signed), goldens)
 
 
 def _goldens(samples: Sequence[InputSet], outputs: Sequence[Sequence[Array]]) -> list[Golden]:
@@ -181,46 +176,19 @@ def _with_build_header(file: str, text: str) -> str:
     return f'{comment}{end}#include "td_build.h"\n{rest}'
 
 
-def _code_bytes(export: Export) -> int:
-    """What the package's own files bring into the flash beside the constants, if all is linked."""
+def _measured(export: Export, goldens: Sequence[Golden]) -> Export:
+    """With what the package's own files take, and proven to be what was proven."""
     prepared = export.prepared
-    compiler = toolchains.find(prepared.request.toolchain)
-    flags = [
-        flag
-        for flag in compiler.compile_flags(prepared.board.core, export.optimize)
-        if flag != "-flto"
-    ]
-    sources = [path for path in export.files if path.endswith(".c") and "_self_test" not in path]
+    if prepared.board.is_host:
+        return export
+    painted = export_check.painted_bytes(prepared)
+    files = {path: text for path, text in export.files.items() if "_self_test" not in path}
+    files[f"{export.name}.h"] = _header(export)
+    files[export_check.MAIN] = _render("check_main.c.j2", export, painted_bytes=painted)
     with tempfile.TemporaryDirectory(prefix="tinydeploy-") as folder:
-        environment = compiler.environment(Path(folder))
-        # A bare-metal compiler need not come with a C library.
-        string = (paths.data("firmware_templates/common") / "string.h").read_text("utf-8")
-        headers = {f"{export.name}.h": _header(export), "string.h": string}
-        for path, text in {**export.files, **headers}.items():
-            (Path(folder) / path).write_text(text, "utf-8")
-
-        def flash(source: str) -> int:
-            argv = [*compiler.cc, *flags, "-I.", "-c", source, "-o", f"{source}.o"]
-            done = process.run(argv, timeout_s=_COMPILE_S, cwd=Path(folder), env=environment)
-            if done.returncode != 0:
-                raise RequestError(f"{source} does not compile: {done.stderr.strip()[:300]}")
-            return _flash_bytes(Path(folder) / f"{source}.o")
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            total = sum(pool.map(flash, sources))
-    return max(total - prepared.plan.constant_bytes, 0)
-
-
-def _flash_bytes(path: Path) -> int:
-    """What an object file brings into the flash, if all of it is linked."""
-    from elftools.elf.elffile import ELFFile
-
-    with path.open("rb") as stream:
-        return sum(
-            section["sh_size"]
-            for section in ELFFile(stream).iter_sections()
-            if section["sh_flags"] & 0x2 and section["sh_type"] == "SHT_PROGBITS"
-        )
+        found = export_check.check(prepared, files, goldens, Path(folder))
+    code = max(found.flash_bytes - prepared.plan.constant_bytes, 0)
+    return replace(export, code_bytes=code, stack_bytes=found.stack_bytes)
 
 
 def _arduino(export: Export) -> dict[str, str]:
@@ -280,6 +248,7 @@ def _render(template: str, export: Export, **values: object) -> str:
         arena_bytes=prepared.plan.arena_bytes,
         constant_bytes=prepared.plan.constant_bytes,
         code_bytes=export.code_bytes,
+        stack_bytes=export.stack_bytes,
         layers=len(prepared.plan.calls),
         opt=export.optimize.value,
         level="-Os" if export.optimize is Optimize.SIZE else "-O2",
