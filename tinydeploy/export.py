@@ -181,10 +181,13 @@ def _measured(export: Export, goldens: Sequence[Golden]) -> Export:
     prepared = export.prepared
     if prepared.board.is_host:
         return export
-    painted = export_check.painted_bytes(prepared)
+    sizes = {
+        "painted_bytes": export_check.painted_bytes(prepared),
+        "chunk_bytes": export_check.CHUNK_BYTES,
+    }
     files = {path: text for path, text in export.files.items() if "_self_test" not in path}
     files[f"{export.name}.h"] = _header(export)
-    files[export_check.MAIN] = _render("check_main.c.j2", export, painted_bytes=painted)
+    files[export_check.MAIN] = _render("check_main.c.j2", export, **sizes)
     with tempfile.TemporaryDirectory(prefix="tinydeploy-") as folder:
         found = export_check.check(prepared, files, goldens, Path(folder))
     code = max(found.flash_bytes - prepared.plan.constant_bytes, 0)

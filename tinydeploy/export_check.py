@@ -24,6 +24,7 @@ from .toolchains.base import Link, Toolchain, first_error, overflow
 MAIN = "td_check_main.c"
 # Of the board's stack, what is left for all that the package has not called.
 _OTHERS_BYTES = 256
+CHUNK_BYTES = 32  # of inputs on their way: less than the smallest buffer
 _COMPILE_S = 300.0
 _ANSWER_S = 120.0
 
@@ -110,17 +111,26 @@ def _linked(compiler: Toolchain, prepared: pipeline.Prepared, link: Link) -> boo
 
 def _answer(transport: Transport, golden: Golden, model: str) -> int:
     """Bytes of stack; the outputs are compared."""
-    inputs, outputs = golden
-    transport.write(b"".join(array.tobytes() for array in inputs))
-    expected = b"".join(array.tobytes() for array in outputs)
+    sent, expected = (b"".join(array.tobytes() for array in arrays) for arrays in golden)
+    for start in range(0, len(sent), CHUNK_BYTES):
+        transport.write(sent[start : start + CHUNK_BYTES].ljust(CHUNK_BYTES, b"\0"))
+        if start + CHUNK_BYTES < len(sent):
+            _receive(transport, 1, model)
+    received = _receive(transport, 1 + len(expected) + 4, model)
+    if received[1:-4] != expected:
+        raise RequestError(f"the package of {model} does not compute what its proof did")
+    return int(struct.unpack("<I", received[-4:])[0])
+
+
+def _receive(transport: Transport, count: int, model: str) -> bytes:
     received = b""
     deadline = time.monotonic() + _ANSWER_S
     with suppress(EOFError):
-        while len(received) < len(expected) + 4 and time.monotonic() < deadline:
+        while len(received) < count and time.monotonic() < deadline:
             received += transport.read(1.0)
-    if received[: len(expected)] != expected or len(received) != len(expected) + 4:
-        raise RequestError(f"the package of {model} does not compute what its proof did")
-    return int(struct.unpack("<I", received[-4:])[0])
+    if len(received) != count:
+        raise RequestError(f"the package of {model} does not answer: {transport.diagnose()}")
+    return received
 
 
 def _flash_bytes(path: Path) -> int:
