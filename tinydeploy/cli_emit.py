@@ -94,7 +94,7 @@ _FORMATS: Mapping[str, _Format] = {
                    "tflm, the arena is estimated, not measured.")  # fmt: skip
 @click.option("--engine", metavar="NAME", help="aot (default) or tflm.")
 @click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu or zig.")
-@click.option("--opt", metavar="GOAL", help="speed (default), size or ram; for engine aot.")
+@click.option("--opt", metavar="GOAL", help="speed (default), size or ram.")
 @click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro, for engine tflm.")
 @click.option("--arena", type=click.IntRange(1, 1 << 30), metavar="BYTES",
               help="TFLite Micro's arena, for engine tflm.")  # fmt: skip
@@ -110,11 +110,12 @@ _FORMATS: Mapping[str, _Format] = {
 def emit(as_json: bool, form: str, **options: Any) -> None:
     """Write MODEL as files for other tools, or for a build of your own.
 
-    arduino and cmake are libraries with td_model.h (input, output, run) around the compiled model
-    or, with --engine tflm, around your TFLite Micro. c-array is the .tflite file as an array in C
-    for it; op-resolver adds what registers the model's operators there. robot is a Robot
-    Framework suite that proves the firmware in Renode; renode is the firmware with the platform
-    and the script that start it there. What holds compiled code is verified before it is written.
+    arduino and cmake are libraries with NAME.h (input, output, run) around the compiled model or,
+    with --engine tflm, around your TFLite Micro; any number of them link into one program.
+    c-array is the .tflite file as an array in C for it; op-resolver adds what registers the model's
+    operators there. robot is a Robot Framework suite that proves the firmware in Renode; renode is
+    the firmware with the platform and the script that start it there. What holds compiled code is
+    verified before it is written.
     """
     from .report.progress import Progress
 

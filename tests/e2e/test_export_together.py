@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,6 +206,22 @@ def test_models_of_different_kernels_share_a_program(tree: Path, built: Firmware
                 assert ask(transport, sent, expected.nbytes) == expected.tobytes(), (model.name, i)
         for model in MODELS:
             assert ask(transport, model.name[:1].upper().encode(), 4) == bytes(4), model.name
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    require("arm-gnu", "unicorn", "host-cc", "cmake", "tinydeploy")
+    page = (REPOSITORY / "docs" / "emit.md").read_text(encoding="utf-8")
+    script = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    shutil.copytree(DIGITS.parent, tmp_path / "examples" / "digits")
+    paths = (str(Path(sys.executable).parent), os.environ["PATH"])
+    done = process.run(
+        ["sh", "-ec", script],
+        timeout_s=120,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": os.pathsep.join(paths)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4: 1.00 1.00" in done.stdout
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
