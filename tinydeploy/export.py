@@ -13,12 +13,13 @@ from .emit import package, prefix
 from .emit.carray import bytes_text
 from .engines import ENGINES
 from .errors import InputError
-from .export_check import Golden
+from .export_check import Golden, Right
 from .graph import Array, DType
 from .inputs import InputSet, read_inputs
 from .oracle import open_oracle
 from .plan.plan import Optimize, Plan
 from .report.report import Report
+from .verify import computed_of
 
 # Where portable C is proven: a core that has neither DSP nor Helium, with room for large models.
 _PORTABLE_BOARD = "mps2_an385"
@@ -129,7 +130,7 @@ def _prove(
     files[f"{name}_self_test.c"] = _self_test(proven, goldens, steps)
     signed = {path: package.signed(text) for path, text in files.items()}
     on_line(f"measuring {name}")
-    return _measured(replace(proven, files=signed), goldens)
+    return _measured(replace(proven, files=signed), goldens, steps)
 
 
 def _goldens(samples: Sequence[InputSet], outputs: Sequence[Sequence[Array]]) -> list[Golden]:
@@ -144,7 +145,8 @@ def _step_hashes(plan: Plan, layers: Mapping[int, Array]) -> list[int]:
     hashes = []
     for call in plan.calls:
         value = 2166136261
-        for byte in layers[call.layer].tobytes():
+        tensor = plan.graph.tensors[call.outputs[0]]
+        for byte in computed_of(tensor, layers[call.layer]).tobytes():
             value = (value ^ byte) * 16777619 & 0xFFFFFFFF
         hashes.append(value)
     return hashes
@@ -176,7 +178,7 @@ def _with_build_header(file: str, text: str) -> str:
     return f'{comment}{end}#include "td_build.h"\n{rest}'
 
 
-def _measured(export: Export, goldens: Sequence[Golden]) -> Export:
+def _measured(export: Export, goldens: Sequence[Golden], steps: Sequence[int]) -> Export:
     """With what the package's own files take, and proven to be what was proven."""
     prepared = export.prepared
     if prepared.board.is_host:
@@ -189,7 +191,7 @@ def _measured(export: Export, goldens: Sequence[Golden]) -> Export:
     files[f"{export.name}.h"] = _header(export)
     files[export_check.MAIN] = _render("check_main.c.j2", export, **sizes)
     with tempfile.TemporaryDirectory(prefix="tinydeploy-") as folder:
-        found = export_check.check(prepared, files, goldens, Path(folder))
+        found = export_check.check(prepared, files, Right(goldens, steps), Path(folder))
     code = max(found.flash_bytes - prepared.plan.constant_bytes, 0)
     return replace(export, code_bytes=code, stack_bytes=found.stack_bytes)
 

@@ -32,6 +32,19 @@ Golden = tuple[InputSet, Sequence[Array]]
 
 
 @dataclass(frozen=True)
+class Right:
+    """What a package has to compute.
+
+    Attributes:
+        goldens: Inputs and outputs.
+        steps: FNV-1a of the output of each step, for the first of them.
+    """
+
+    goldens: Sequence[Golden]
+    steps: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Measured:
     """What a package takes.
 
@@ -52,7 +65,7 @@ def painted_bytes(prepared: pipeline.Prepared) -> int:
 def check(
     prepared: pipeline.Prepared,
     files: Mapping[str, str],
-    goldens: Sequence[Golden],
+    right: Right,
     folder: Path,
 ) -> Measured:
     """Compiles a package for its board, runs it there, and compares.
@@ -60,7 +73,7 @@ def check(
     Args:
         prepared: Of the proof; not for the host.
         files: Of the package, without the self-test, and `MAIN`: name -> text.
-        goldens: What it is run on, and what has to come out.
+        right: What it is run on, and what has to come out.
         folder: For what is compiled.
 
     Raises:
@@ -96,8 +109,7 @@ def check(
         return Measured(flash, None)
     firmware = read_firmware(folder / "check.elf", board)
     with pipeline.find_runner(None, board).open(firmware) as transport:
-        stacks = [_answer(transport, golden, request.model.name) for golden in goldens]
-    stack = max(stacks)
+        stack = max(_answers(transport, right, request.model.name)[1:])
     return Measured(flash, stack if stack < painted_bytes(prepared) else None)
 
 
@@ -109,9 +121,17 @@ def _linked(compiler: Toolchain, prepared: pipeline.Prepared, link: Link) -> boo
     return done.returncode == 0
 
 
-def _answer(transport: Transport, golden: Golden, model: str) -> int:
-    """Bytes of stack; the outputs are compared."""
-    sent, expected = (b"".join(array.tobytes() for array in arrays) for arrays in golden)
+def _answers(transport: Transport, right: Right, model: str) -> list[int]:
+    """Bytes of stack of one run by steps and then of whole ones; what they compute is compared."""
+    inputs, _ = right.goldens[0]
+    steps = struct.pack(f"<{len(right.steps)}I", *right.steps)
+    expected = [(inputs, steps)]
+    expected += [(i, b"".join(a.tobytes() for a in outputs)) for i, outputs in right.goldens]
+    return [_answer(transport, inputs, output, model) for inputs, output in expected]
+
+
+def _answer(transport: Transport, inputs: InputSet, expected: bytes, model: str) -> int:
+    sent = b"".join(array.tobytes() for array in inputs)
     for start in range(0, len(sent), CHUNK_BYTES):
         transport.write(sent[start : start + CHUNK_BYTES].ljust(CHUNK_BYTES, b"\0"))
         if start + CHUNK_BYTES < len(sent):

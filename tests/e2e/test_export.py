@@ -246,21 +246,50 @@ def test_the_self_test_tells_what_is_wrong(
     assert f"self-test says {says} of 9" in done.stderr
 
 
-def test_models_that_give_floats_refuse_fast_math(tmp_path: Path) -> None:
-    require("arm-gnu", "unicorn", "host-cc")
+def of_many_types() -> bytes:
+    """Three inputs and three outputs: int8, int16 and float32."""
     network = Network(np.random.default_rng(1))
-    x = network.tensor(Tensor((1, 4), type=TensorType.INT8, scales=(0.1,), zero_points=(3,)))
-    y = network.add("DEQUANTIZE", [x], Tensor((1, 4), type=TensorType.FLOAT32))
-    model = Model(tuple(network.tensors), tuple(network.operators), (x,), (y,))
-    (tmp_path / "real.tflite").write_bytes(write(model))
-    argv = ["emit", str(tmp_path / "real.tflite"), "--format", "cmake", "-o", str(tmp_path / "p")]
-    assert CliRunner().invoke(main, argv).exit_code == 0
+    small = {"type": TensorType.INT8, "scales": (0.1,), "zero_points": (3,)}
+    wide = {"type": TensorType.INT16, "scales": (1 / 32768,), "zero_points": (0,)}
+    real = {"type": TensorType.FLOAT32}
+    ends = [
+        (
+            x := network.tensor(Tensor((1, 4), **before)),
+            network.add(op, [x], Tensor((1, 4), **after)),
+        )
+        for op, before, after in (
+            ("DEQUANTIZE", small, real),
+            ("QUANTIZE", real, small),
+            ("TANH", wide, wide),
+        )
+    ]
+    inputs, outputs = zip(*ends, strict=True)
+    return write(Model(tuple(network.tensors), tuple(network.operators), inputs, outputs))
+
+
+def test_a_model_of_many_types(tmp_path: Path) -> None:
+    require("arm-gnu", "unicorn", "host-cc")
+    (tmp_path / "a*b.tflite").write_bytes(of_many_types())
+    argv = ["emit", str(tmp_path / "a*b.tflite"), "--format", "cmake", "-o", str(tmp_path / "p")]
+    result = CliRunner().invoke(main, argv)
+    assert result.exit_code == 0, result.output
     package = tmp_path / "p"
-    flags = (f"-I{package / 'include'}", "-c", "-o", tmp_path / "x.o")
-    for source in (package / "src").glob("*dequantize*.c"):
-        run("cc", "-O2", *STRICT, *flags, source)
-        done = process.run(["cc", "-Ofast", *flags, source], timeout_s=60)
-        assert "-ffast-math would change" in done.stderr
+    header = (package / "include" / "td_a_b.h").read_text()
+    for declared in (
+        "int8_t *td_a_b_input_0(void)",
+        "float *td_a_b_input_1(void)",
+        "int16_t td_a_b_quantize_input_2(float real)",
+        "float td_a_b_dequantize_output_2(int16_t stored)",
+    ):
+        assert declared in header
+    assert "td_a_b_quantize_input_1" not in header
+    include = f"-I{package / 'include'}"
+    sources = [*(package / "src").glob("*.c"), package / "test" / "main.c"]
+    run("cc", "-std=c99", *STRICT, include, *sources, "-o", tmp_path / "program")
+    assert "bit for bit right" in run(tmp_path / "program")
+    one = package / "src" / "td_a_b_model.c"
+    done = process.run(["cc", "-Ofast", include, "-c", one, "-o", tmp_path / "x"], timeout_s=60)
+    assert "-ffast-math would change" in done.stderr
 
 
 def test_the_readme_tells_what_it_takes(packages: dict[str, Path]) -> None:

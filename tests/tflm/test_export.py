@@ -65,13 +65,14 @@ def test_every_source_compiles(form: str, root: Path, tmp_path: Path) -> None:
             "TfLiteStatus use(td_digits_int8_resolver &r) "
             "{ return td_digits_int8_register_operators(r); }\n"
         )
-    sources = [p for p in folder.rglob("*.c*") if p.suffix in (".c", ".cc")]
+    sources = [p for p in folder.rglob("*.c*") if p.suffix in (".c", ".cc", ".cpp")]
     assert sources
+    assert form != "arduino" or {p.suffix for p in sources} == {".c", ".cpp"}
     places = [f"-I{p}" for p in (folder, folder / "src", folder / "include")]
     for source in sources:
         own = (
             ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-nostdinc++")
-            if source.suffix == ".cc"
+            if source.suffix != ".c"
             else ()
         )
         compiler = ("arm-none-eabi-gcc", *fake.CORE.gcc_flags, *FLAGS, *own, *places)

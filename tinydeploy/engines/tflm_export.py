@@ -100,7 +100,11 @@ def arduino(export: Export) -> dict[str, str]:
     """An Arduino library."""
     sources = _sources(export, _ARDUINO_HEADER)
     return {
-        **{f"src/{export.name}/{path}": text for path, text in sources.items()},
+        # Not all of Arduino's builders compile ".cc".
+        **{
+            f"src/{export.name}/{path.replace('.cc', '.cpp')}": text
+            for path, text in sources.items()
+        },
         f"src/{export.name}.h": _header(export),
         "library.properties": _render("tflm_arduino/library.properties.j2", export),
         "examples/run_once/run_once.ino": _render("run_once.ino.j2", export),
