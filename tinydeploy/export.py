@@ -183,6 +183,7 @@ def _measured(export: Export, goldens: Sequence[Golden], steps: Sequence[int]) -
     prepared = export.prepared
     if prepared.board.is_host:
         return export
+    ide = export.form == "arduino"
     sizes = {
         "painted_bytes": export_check.painted_bytes(prepared),
         "chunk_bytes": export_check.CHUNK_BYTES,
@@ -191,7 +192,7 @@ def _measured(export: Export, goldens: Sequence[Golden], steps: Sequence[int]) -
     files[f"{export.name}.h"] = _header(export)
     files[export_check.MAIN] = _render("check_main.c.j2", export, **sizes)
     with tempfile.TemporaryDirectory(prefix="tinydeploy-") as folder:
-        found = export_check.check(prepared, files, Right(goldens, steps), Path(folder))
+        found = export_check.check(prepared, files, Right(goldens, steps), Path(folder), ide)
     code = max(found.flash_bytes - prepared.plan.constant_bytes, 0)
     return replace(export, code_bytes=code, stack_bytes=found.stack_bytes)
 

@@ -67,6 +67,7 @@ def check(
     files: Mapping[str, str],
     right: Right,
     folder: Path,
+    ide: bool,
 ) -> Measured:
     """Compiles a package for its board, runs it there, and compares.
 
@@ -75,6 +76,7 @@ def check(
         files: Of the package, without the self-test, and `MAIN`: name -> text.
         right: What it is run on, and what has to come out.
         folder: For what is compiled.
+        ide: Its sources are compiled as Arduino's IDE does.
 
     Raises:
         RequestError: It does not compile, or computes something else.
@@ -85,14 +87,13 @@ def check(
     every = {**board_files(board), **files}
     for name, text in every.items():
         (folder / name).write_text(text, "utf-8")
-    flags = [
-        flag
-        for flag in compiler.compile_flags(board.core, Optimize(request.optimize))
-        if flag != "-flto"  # which the user's build need not have
-    ]
+    flags = compiler.compile_flags(board.core, Optimize(request.optimize))
+    flags = tuple(flag for flag in flags if flag != "-flto")  # the user's build need not have it
 
     def compiled(name: str) -> str:
         more = compiler.memory_function_flags() if name == "libc.c" else ()
+        if ide and name in own and compiler.name == "arm-gnu":
+            more = ("-Os", "-std=gnu11")
         argv = [*compiler.cc, *flags, *more, "-I.", "-c", name, "-o", f"{name}.o"]
         environment = compiler.environment(folder)
         done = process.run(argv, timeout_s=_COMPILE_S, cwd=folder, env=environment)
