@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -124,7 +125,8 @@ def _prove(
         + sum(array.nbytes for golden in goldens for side in golden for array in side),
         form=form,
     )
-    files = {file: _with_build_header(file, text) for file, text in emission.files.items()}
+    files = {**emission.files, "model.c": _with_arena_of_choice(emission.files["model.c"])}
+    files = {file: _with_build_header(file, text) for file, text in files.items()}
     files = prefix.renamed(files, name)
     files[f"{name}_td_build.h"] = _render("build.h.j2", proven)
     files[f"{name}_self_test.c"] = _self_test(proven, goldens, steps)
@@ -168,6 +170,14 @@ def _self_test(export: Export, goldens: Sequence[Golden], steps: Sequence[int]) 
         input_names=called["input"],
         output_names=called["output"],
     )
+
+
+def _with_arena_of_choice(model: str) -> str:
+    """model.c whose arena may be an array of the user's: in memory of choice, or shared."""
+    own = re.search(r"^static uint8_t td_arena\[.*\n", model, re.MULTILINE)
+    assert own is not None
+    other = "#ifdef TD_ARENA\nextern uint8_t TD_ARENA[];\n#define td_arena TD_ARENA\n"
+    return model.replace(own[0], f"{other}#else\n{own[0]}#endif\n", 1)
 
 
 def _with_build_header(file: str, text: str) -> str:

@@ -63,6 +63,15 @@ int main(void) {
   return 0;
 }
 """
+SHARED_ARENA = """\
+#include "digits.h"
+uint8_t mine[DIGITS_ARENA_BYTES] __attribute__((aligned(16)));
+int main(void) {
+  const uint8_t *const input = (const uint8_t *)digits_input_0();
+  if (input < mine || input >= mine + sizeof mine) return 1;
+  return (int)digits_self_test();
+}
+"""
 # What the sketch wants of Arduino.
 ARDUINO = """\
 #include <cstdint>
@@ -223,6 +232,15 @@ def test_clang_does_not_compile_loops_that_it_would_break(
     done = process.run([*compiler.cc, *flags, *places, "-c", source], timeout_s=60)
     assert done.returncode != 0
     assert "reserved registers" in done.stderr
+
+
+def test_the_arena_may_be_the_users(packages: dict[str, Path], tmp_path: Path) -> None:
+    require("host-cc")
+    (tmp_path / "main.c").write_text(SHARED_ARENA)
+    sources = [*(packages["portable"] / "src").glob("*.c"), tmp_path / "main.c"]
+    include = f"-I{packages['portable'] / 'include'}"
+    run("cc", "-DDIGITS_ARENA=mine", *STRICT, include, *sources, "-o", tmp_path / "program")
+    run(tmp_path / "program")
 
 
 @pytest.mark.parametrize(

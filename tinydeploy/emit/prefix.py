@@ -27,6 +27,7 @@ _PUBLIC = {
     "td_tensor": "tensor",
     "td_layer": "layer_info",
     "TD_OK": "OK",
+    "TD_ARENA": "ARENA",
     "TD_ERROR": "ERROR",
     "ModelResolver": "resolver",
     "register_model_operators": "register_operators",
