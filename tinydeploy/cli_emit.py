@@ -13,6 +13,7 @@ import click
 
 from . import settings
 from .build import BuildRequest
+from .cli_options import optimize_goal
 
 _FILE = click.Path(path_type=Path)
 
@@ -24,6 +25,7 @@ class _Order:
     form: str
     request: BuildRequest
     out: Path
+    name: str | None
     inputs: str
     seconds: float | None
     on_line: Callable[[str], None]
@@ -50,10 +52,10 @@ def _export(order: _Order) -> tuple[Path, ...]:
     if order.request.engine == "aot":
         from .export import export as export_compiled
 
-        return export_compiled(order.request, order.form, order.inputs, order.on_line)
+        return export_compiled(order.request, order.form, order.inputs, order.name, order.on_line)
     from .engines.tflm_export import export
 
-    return export(order.request, order.form)
+    return export(order.request, order.form, order.name)
 
 
 def _robot(order: _Order) -> tuple[Path, ...]:
@@ -83,11 +85,17 @@ _FORMATS: Mapping[str, _Format] = {
 @click.argument("model", type=_FILE)
 @click.option("--format", "form", required=True, type=click.Choice(list(_FORMATS)))
 @click.option("-o", "--out", type=_FILE, metavar="DIR", help="Default: MODEL[-BOARD]-FORMAT.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="What the package's functions, types and files begin with; default: td_MODEL.",
+)
 @click.option("--board", metavar="NAME",
               help="See `tinydeploy boards`. Without one, arduino and cmake hold portable C; for "
                    "tflm, the arena is estimated, not measured.")  # fmt: skip
 @click.option("--engine", metavar="NAME", help="aot (default) or tflm.")
 @click.option("--toolchain", metavar="NAME", help="auto (default), arm-gnu or zig.")
+@click.option("--opt", metavar="GOAL", help="speed (default), size or ram.")
 @click.option("--tflm-root", type=_FILE, metavar="DIR", help="TFLite Micro, for engine tflm.")
 @click.option("--arena", type=click.IntRange(1, 1 << 30), metavar="BYTES",
               help="TFLite Micro's arena, for engine tflm.")  # fmt: skip
@@ -103,11 +111,12 @@ _FORMATS: Mapping[str, _Format] = {
 def emit(as_json: bool, form: str, **options: Any) -> None:
     """Write MODEL as files for other tools, or for a build of your own.
 
-    arduino and cmake are libraries with td_model.h (input, output, run) around the compiled model
-    or, with --engine tflm, around your TFLite Micro. c-array is the .tflite file as an array in C
-    for it; op-resolver adds what registers the model's operators there. robot is a Robot
-    Framework suite that proves the firmware in Renode; renode is the firmware with the platform
-    and the script that start it there. What holds compiled code is verified before it is written.
+    arduino and cmake are libraries with NAME.h (input, output, run) around the compiled model or,
+    with --engine tflm, around your TFLite Micro; any number of them link into one program.
+    c-array is the .tflite file as an array in C for it; op-resolver adds what registers the model's
+    operators there. robot is a Robot Framework suite that proves the firmware in Renode; renode is
+    the firmware with the platform and the script that start it there. What holds compiled code is
+    verified before it is written.
     """
     from .report.progress import Progress
 
@@ -130,9 +139,11 @@ def _order(
     on_line: Callable[[str], None],
     model: Path,
     out: Path | None,
+    name: str | None,
     board: str | None,
     engine: str | None,
     toolchain: str | None,
+    opt: str | None,
     tflm_root: Path | None,
     arena: int | None,
     inputs: str,
@@ -155,22 +166,28 @@ def _order(
     if engine == "aot" and (tflm_root or arena):
         option = "--tflm-root" if tflm_root else "--arena"
         raise InputError(f"{option} is for engine tflm, this is for engine aot", "--engine tflm")
-    name = board or (found.board if needs_board else None)
-    if name is None and needs_board:
+    packaged = _FORMATS[form].write is _export
+    if name is not None and not packaged:
+        raise InputError(f"--name is for packages, not for {form}", "leave out --name")
+    if opt is not None and packaged and engine == "tflm":
+        raise InputError("--opt is for engine aot: your build compiles TFLite Micro", "no --opt")
+    place = board or (found.board if needs_board else None)
+    if place is None and needs_board:
         raise InputError(
             "no board was named",
             f"tinydeploy emit {shlex.quote(str(model))} --format {form} --board nucleo_l4r5zi",
         )
-    folder = out or Path("-".join(filter(None, (model.stem, name, form))))
+    folder = out or Path("-".join(filter(None, (name or model.stem, place, form))))
     request = BuildRequest(
         model=model,
-        board=name or "",
+        board=place or "",
         engine=engine,
         toolchain=toolchain or found.toolchain or "auto",
+        optimize=optimize_goal(opt),
         out=None if needs_board else folder,
         board_folders=(*folders, *found.boards),
         cache=found.cache,
         tflm_root=tflm_root,
         arena_bytes=arena,
     )
-    return _Order(form, request, folder, inputs, seconds, on_line)
+    return _Order(form, request, folder, name, inputs, seconds, on_line)

@@ -99,6 +99,18 @@ def board_folders(given: tuple[Path, ...]) -> tuple[Path, ...]:
     return folders
 
 
+def optimize_goal(given: str | None) -> str:
+    """What to optimise for: --opt first, then tinydeploy.toml, then speed.
+
+    Raises:
+        InputError: It is no such goal.
+    """
+    goal = given or settings.find().opt or "speed"
+    if goal not in ("speed", "size", "ram"):
+        raise InputError(f"--opt is {goal!r}", "--opt speed | --opt size | --opt ram")
+    return goal
+
+
 def build_request(
     model: Path,
     board: str | None,
@@ -125,16 +137,13 @@ def build_request(
         raise InputError("no board was named", f"tinydeploy {verb} {shown} --board nucleo_l4r5zi")
     if app and firmware != FIRMWARES[0]:
         raise InputError(f"--app has no place for --firmware {firmware}", "leave one out")
-    optimize = opt or found.opt or "speed"
-    if optimize not in ("speed", "size", "ram"):
-        raise InputError(f"--opt is {optimize!r}", "--opt speed | --opt size | --opt ram")
     return BuildRequest(
         model=model,
         board=name,
         firmware=firmware,
         engine=engine or found.engine or "aot",
         toolchain=toolchain or found.toolchain or "auto",
-        optimize=optimize,
+        optimize=optimize_goal(opt),
         out=out,
         board_folders=board_folders(folders),
         cache=cache or found.cache,

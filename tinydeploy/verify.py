@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .graph import Array, Graph
+from .graph import Array, Graph, Tensor
 from .inputs import InputSet
 from .oracle import Oracle
 from .plan.plan import Plan
@@ -108,6 +108,12 @@ def _same(got: Array, expected: Array) -> bool:
     return got.tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
+def computed_of(tensor: Tensor, whole: Array) -> Array:
+    """What a plan's tensor has of the one in the file, of the same name."""
+    kept = whole if tensor.kept is None else tensor.kept.take(whole)
+    return kept.reshape(tensor.shape)
+
+
 def _compare_layers(
     graph: Graph, steps: Sequence[LayerResult], expected: Mapping[int, Array], number: int
 ) -> tuple[dict[int, bool], Difference | None]:
@@ -119,10 +125,7 @@ def _compare_layers(
         node = nodes[step.index]
         tensor = graph.tensors[node.outputs[0]]
         got = np.frombuffer(step.output, tensor.dtype.numpy).reshape(tensor.shape)
-        wanted = expected[step.index]
-        if tensor.kept is not None:
-            wanted = tensor.kept.take(wanted)
-        wanted = wanted.reshape(tensor.shape)
+        wanted = computed_of(tensor, expected[step.index])
         same[step.index] = _same(got, wanted)
         if first is None and not same[step.index]:
             first = _difference(number, node.index, node.op, tensor.name, got, wanted)

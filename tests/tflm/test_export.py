@@ -19,12 +19,12 @@ DIGITS = REPOSITORY / "examples" / "digits" / "digits_int8.tflite"
 FLAGS = ("-Wall", "-Wextra", "-Werror", "-Os", "-ffunction-sections", "-fdata-sections")
 MAIN = """\
 #include <string.h>
-#include "td_model.h"
+#include "td_reshape.h"
 int main(void) {
-  if (td_model_init() != TD_OK) return td_model_message()[0];
-  memset(td_model_input(0).data, 7, td_model_input(0).bytes);
-  if (td_model_run() != TD_OK) return 2;
-  return td_model_output(0).bytes == 16 && *(char *)td_model_output(0).data == 7 ? 0 : 3;
+  if (td_reshape_init() != TD_RESHAPE_OK) return td_reshape_message()[0];
+  memset(td_reshape_input(0).data, 7, td_reshape_input(0).bytes);
+  if (td_reshape_run() != TD_RESHAPE_OK) return 2;
+  return td_reshape_output(0).bytes == 16 && *(char *)td_reshape_output(0).data == 7 ? 0 : 3;
 }
 """
 # What the stand-in's interpreter needs of a computer with a C library.
@@ -61,16 +61,18 @@ def test_every_source_compiles(form: str, root: Path, tmp_path: Path) -> None:
     folder = emit(DIGITS, form, tmp_path)
     if form == "op-resolver":
         (folder / "user.cc").write_text(
-            '#include "model_resolver.h"\n'
-            "TfLiteStatus use(ModelResolver &r) { return register_model_operators(r); }\n"
+            '#include "td_digits_int8_resolver.h"\n'
+            "TfLiteStatus use(td_digits_int8_resolver &r) "
+            "{ return td_digits_int8_register_operators(r); }\n"
         )
-    sources = [p for p in folder.rglob("*.c*") if p.suffix in (".c", ".cc")]
+    sources = [p for p in folder.rglob("*.c*") if p.suffix in (".c", ".cc", ".cpp")]
     assert sources
+    assert form != "arduino" or {p.suffix for p in sources} == {".c", ".cpp"}
     places = [f"-I{p}" for p in (folder, folder / "src", folder / "include")]
     for source in sources:
         own = (
             ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-nostdinc++")
-            if source.suffix == ".cc"
+            if source.suffix != ".c"
             else ()
         )
         compiler = ("arm-none-eabi-gcc", *fake.CORE.gcc_flags, *FLAGS, *own, *places)
@@ -89,10 +91,10 @@ def test_the_array_in_the_object_file_is_the_model(toolchain: str, tmp_path: Pat
     found = toolchains.find(toolchain)
     flags = found.compile_flags(cores.find("cortex-m4", "single"), Optimize("speed"))
     target = tmp_path / "array.o"
-    run(*found.cc, *flags, "-c", folder / "model_data.c", "-o", target)
+    run(*found.cc, *flags, "-c", folder / "td_digits_int8_data.c", "-o", target)
     with target.open("rb") as stream:
         elf = ELFFile(stream)
-        (symbol,) = elf.get_section_by_name(".symtab").get_symbol_by_name("td_model_data")
+        (symbol,) = elf.get_section_by_name(".symtab").get_symbol_by_name("td_digits_int8_data")
         section = elf.get_section(symbol["st_shndx"])
         assert section.name.startswith(".rodata")
         assert section["sh_addralign"] == 16

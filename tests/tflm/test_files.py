@@ -144,7 +144,7 @@ def test_emit_writes_what_it_says(form: str, tmp_path: Path) -> None:
     readme = (tmp_path / "README.md").read_text()
     assert "1 × 8 × 8 × 1" in readme
     assert "int8_t" in readme
-    array = next(p for p in found if p.name == "model_data.c")
+    array = next(p for p in found if p.name == "td_digits_int8_data.c")
     before = array.read_bytes()
     emit(str(DIGITS), "--format", form, "-o", str(tmp_path))
     assert array.read_bytes() == before

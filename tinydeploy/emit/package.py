@@ -5,12 +5,13 @@ Every file of such a folder says who made it, by which a file of the user's own 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
 
 from .. import __version__, paths
 from ..errors import RequestError
@@ -20,14 +21,9 @@ from . import names
 from .rendering import environment
 
 _TEMPLATES = "firmware_templates/export"
-_TYPES = {"float32": "float", "bool": "bool"}
+_TYPES = {"float32": "float", "bool": "uint8_t"}
 _OURS = re.compile(rb"by tinydeploy")
 _HEAD_BYTES = 512
-
-
-def package_name(graph: Graph) -> str:
-    """An identifier made of the model's name, never one that CMake has a use for ("test")."""
-    return f"td_{names.identifier(graph.name)}"
 
 
 def generated(graph: Graph) -> str:
@@ -45,18 +41,23 @@ def signed(text: str) -> str:
     return f"/* Written by tinydeploy {__version__}. SPDX-License-Identifier: Apache-2.0 */\n{text}"
 
 
-def render(template: str, graph: Graph, **values: Any) -> str:
-    """One of the templates in firmware_templates/export."""
+def render(template: str, graph: Graph, name: str, **values: Any) -> str:
+    """One of the templates in firmware_templates/export; `name` is the package's."""
+    inputs = _described(graph, "input", graph.inputs, name)
+    outputs = _described(graph, "output", graph.outputs, name)
     return (
         environment(paths.data(_TEMPLATES))
         .get_template(template)
         .render(
             generated=generated(graph),
-            name=package_name(graph),
+            name=name,
+            upper=name.upper(),
             title=names.comment(graph.name),
             sha256=graph.sha256,
-            inputs=_described(graph, graph.inputs),
-            outputs=_described(graph, graph.outputs),
+            version=__version__,
+            inputs=inputs,
+            outputs=outputs,
+            tensors=[*inputs, *outputs],
             **values,
         )
     )
@@ -80,12 +81,20 @@ def write_package(folder: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
     refuse_strangers(folder, files)
     for path, text in files.items():
         write_whole(folder / path, text)
-    for parent in {PurePosixPath(path).parent for path in files} - {PurePosixPath(".")}:
-        for old in (folder / parent).iterdir():
-            if f"{parent}/{old.name}" not in files and old.is_file() and _is_ours(old):
+    _remove_others(folder, files)
+    return tuple(folder / path for path in sorted(files))
+
+
+def _remove_others(folder: Path, files: Mapping[str, str]) -> None:
+    """What another export left in the subfolders, and folders that are empty without it."""
+    for top in {PurePosixPath(path).parts[0] for path in files if "/" in path}:
+        for old in tuple((folder / top).rglob("*")):
+            if old.relative_to(folder).as_posix() in files or not old.is_file():
+                continue
+            if _is_ours(old):
                 with suppress(OSError):
                     old.unlink()
-    return tuple(folder / path for path in sorted(files))
+                    old.parent.rmdir()
 
 
 def is_signed(text: str | bytes) -> bool:
@@ -120,17 +129,38 @@ def _holds(path: Path, text: str) -> bool:
         return False
 
 
-def _described(graph: Graph, tensors: Sequence[int]) -> list[dict[str, str]]:
-    return [_tensor(graph.tensors[t]) for t in tensors]
+def _described(graph: Graph, side: str, tensors: Sequence[int], name: str) -> list[dict[str, Any]]:
+    found = []
+    for number, index in enumerate(tensors):
+        prefix = f"{name}_{side}_{number}"
+        described = {"side": side, "number": number, "prefix": prefix, "upper": prefix.upper()}
+        found.append(described | _tensor(graph.tensors[index]))
+    return found
 
 
-def _tensor(tensor: Tensor) -> dict[str, str]:
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    integer = tensor.dtype.numpy.kind in "iu" and tensor.dtype.bytes <= 2
     quantized = tensor.quantization is not None and len(tensor.quantization.scales) == 1
-    return {
+    described = {
         "c_type": _TYPES.get(tensor.dtype.value, f"{tensor.dtype.value}_t"),
+        "title": names.comment(tensor.name),
         "shape": " × ".join(map(str, tensor.shape)) or "scalar",
-        "elements": str(math.prod(tensor.shape)),
-        "real": f"{tensor.scale:.8g} × (stored − {tensor.zero_point})"
-        if quantized
-        else "as stored",
+        "dims": list(tensor.shape) or [1],
+        "elements": tensor.elements,
+        "bytes": tensor.bytes,
+        "quantized": integer and quantized,
+        "real": "as stored",
     }
+    if quantized:
+        described["real"] = f"{tensor.scale:.8g} * (stored - {tensor.zero_point})"
+    if described["quantized"]:
+        limits, zero_point = np.iinfo(tensor.dtype.numpy), tensor.zero_point
+        described |= {
+            "scale": f"{np.float32(tensor.scale):.8e}f",
+            "zero_point": f"({zero_point})" if zero_point < 0 else zero_point,
+            "low": limits.min,
+            "high": limits.max,
+            "least": f"{limits.min - zero_point}.0f",
+            "most": f"{limits.max - zero_point}.0f",
+        }
+    return described
