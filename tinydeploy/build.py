@@ -219,7 +219,7 @@ def _environment() -> dict[str, str]:
     inherited = os.environ.get("PYTHONPATH")
     env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_SCONS}
     env["PYTHONPATH"] = os.pathsep.join([package, inherited] if inherited else [package])
-    env["PYTHONIOENCODING"] = "utf-8"
+    env["PYTHONUTF8"] = "1"  # names of files and what is printed, whatever the locale
     env[FAILURE_VARIABLE] = "1"
     return env
 

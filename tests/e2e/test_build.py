@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -65,6 +67,17 @@ def test_the_sources_are_clean_under_stricter_warnings(reference: Project) -> No
         argv = [*command["arguments"][: command["arguments"].index("-c")], *strict]
         done = process.run([*argv, "-fsyntax-only", command["file"]], timeout_s=60, cwd=out)
         assert done.returncode == 0, done.stderr
+
+
+def test_names_need_no_locale_that_knows_them(tmp_path: Path) -> None:
+    model = tmp_path / "größe.tflite"
+    shutil.copy(MODEL, model)
+    settings = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    argv = [sys.executable, "-c", "from tinydeploy.cli import main; main()", "build", str(model)]
+    env = {**os.environ, **settings, "PYTHONPATH": str(REPOSITORY)}
+    done = process.run([*argv, "--board", BOARD], timeout_s=120, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "build" / f"größe-{BOARD}" / "firmware.elf").is_file()
 
 
 def test_nothing_to_do(reference: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import wave
 from pathlib import Path
 
@@ -131,6 +132,12 @@ def test_a_file_that_is_cut_short_says_so(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="ends too early"):
         list(data.load(str(path)))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(InputError, match="not a regular file"):
+        data.load(str(tmp_path / "pipe.npz"))
 
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:

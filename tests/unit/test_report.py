@@ -14,9 +14,10 @@ from rich.console import Console
 
 from tests.support import REPOSITORY
 from tinydeploy.errors import InputError, RequestError
-from tinydeploy.report import junit, schema, table, terminal
+from tinydeploy.report import cost_table, junit, schema, table, terminal
 from tinydeploy.report.report import (
     Accuracy,
+    Cost,
     Difference,
     Elf,
     Instructions,
@@ -25,6 +26,7 @@ from tinydeploy.report.report import (
     Model,
     Report,
     Section,
+    Timing,
     Tool,
     Verify,
     read,
@@ -221,6 +223,27 @@ def test_what_is_shown_of_layers_is_whole_at_any_width(width: int) -> None:
         assert layer.op in rows
         if layer.instructions is not None:
             assert f"{layer.instructions:,}" in rows
+
+
+PROFILED = dataclasses.replace(
+    VERIFIED,
+    timing=Timing("a manual", False, 100_000_000, 4, 30_000, 20_000, 40_000, 9_000),
+    layers=tuple(
+        dataclasses.replace(layer, cost=Cost(10_000, 9_000, 11_000, 3_000, 500, 12_345, 2_345))
+        for layer in VERIFIED.layers
+    ),
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 74, 200])
+def test_a_profile_names_kernels_at_any_width(width: int) -> None:
+    file = io.StringIO()
+    cost_table.print_profile(PROFILED, terminal.console(file, width))
+    rows = file.getvalue().partition("kernel")[2]
+    assert "…" not in rows
+    assert max(map(len, rows.splitlines())) <= width
+    words = " ".join(rows.split())
+    assert width < 70 or f"0 {'conv' if width < 80 else 'CONV_2D'} s8 3x3 dsp 9.22k" in words
 
 
 def test_a_difference_is_named() -> None:

@@ -133,6 +133,8 @@ def load(
         )
     elif path.is_dir():
         found = folder.load(path, steps, wanted)
+    elif not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{spec} is not a regular file")
     elif path.suffix.lower() in LOADERS:
         found = LOADERS[path.suffix.lower()](path, steps, label, tuple(columns), wanted)
     else:

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,9 @@ def read_custom_objects(spec: str) -> Mapping[str, Any]:
 
 def _exists(path: Path) -> None:
     if not path.exists():
-        raise InputError(f"{path} does not exist")
+        raise InputError(f"{path} does not exist", f"ls {quote(str(path.parent))}")
+    if not path.is_dir() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is not a regular file")
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise InputError(f"the folder {path} holds no saved_model.pb", "give a SavedModel's folder")
     if path.is_file() and path.suffix.lower() not in _SUFFIXES:
