@@ -110,7 +110,7 @@ def print_analysis(analysis: Analysis, to: Console) -> None:
              "RMSE", "dB", "worst", "clipped"]  # fmt: skip
     made = table(sign, *heads, left=("operator",), wrap="operator")
     for x in analysis.layers:
-        row = [str(x.layer.index), x.layer.op, f"{x.alone.error:.2e}", f"{x.all_but.error:.2e}"]
+        row = [str(x.layer.index), x.layer.op, f"{x.alone.error:.1e}", f"{x.all_but.error:.1e}"]
         if labelled:
             row.append(f"{(x.alone.correct or 0) / x.alone.samples:.1%}")
         if x.inside is None:
