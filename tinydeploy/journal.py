@@ -48,11 +48,16 @@ class Journal:
         return True
 
     def distrust(self) -> None:
-        """Removes outputs that are not what the last build made: SCons takes them as they are."""
-        with suppress(OSError, ValueError, AttributeError):
+        """Removes outputs that are not what the last build made: SCons takes them as they are.
+
+        Nothing outside the out folder is touched, whatever its record says: it may have come with
+        somebody's repository.
+        """
+        with suppress(OSError, ValueError, AttributeError, RecursionError):
+            inside = self._folder.resolve()
             for name, digest in json.loads((self._folder / _DIGESTS).read_bytes()).items():
-                path = self._folder / name
-                if path.is_file() and _digest(path) != digest:
+                path = (inside / name).resolve()
+                if path.is_relative_to(inside) and path.is_file() and _digest(path) != digest:
                     path.unlink()
 
     def record(self, outputs: Iterable[str]) -> None:

@@ -165,6 +165,8 @@ def test_a_lambda_is_never_run(suffix: str, keras2: Any, tmp_path: Path) -> None
 
 
 def test_what_is_no_model_is_refused(keras2: Any, tmp_path: Path) -> None:
+    import h5py
+
     def refused(path: Path, told: str) -> None:
         with pytest.raises(InputError, match=told):
             kerasin.to_float_tflite(path)
@@ -174,6 +176,15 @@ def test_what_is_no_model_is_refused(keras2: Any, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not a model")
     refused(tmp_path / "a.keras", "no .keras archive")
     refused(tmp_path / "a.h5", "no HDF5 file")
+    deep = "[" * 50_000
+    for config, told in ((deep, "no .keras archive"), (" " * (1 << 27), "at most 67108864")):
+        with zipfile.ZipFile(tmp_path / "deep.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("metadata.json", '{"keras_version": "3.1"}')
+            archive.writestr("config.json", config)
+        refused(tmp_path / "deep.keras", told)
+    with h5py.File(tmp_path / "deep.h5", "w") as file:
+        file.attrs["keras_version"], file.attrs["model_config"] = b"2.15", deep
+    refused(tmp_path / "deep.h5", "its configuration is no JSON")
     refused(tmp_path, "no saved_model.pb")
     (tmp_path / "a.txt").write_text("")
     refused(tmp_path / "a.txt", "no Keras model by its name")

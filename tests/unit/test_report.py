@@ -131,6 +131,7 @@ def test_a_field_that_a_newer_writer_adds_is_passed_over(tmp_path: Path) -> None
     ("text", "message"),
     [
         ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("[]", "has report schema None"),
         ('{"schema": 99}', "has report schema 99"),
         ('{"schema": 1}', "report has no outcome"),

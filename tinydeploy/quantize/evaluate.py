@@ -216,7 +216,7 @@ def _stored_names(subjects: Sequence[Subject]) -> tuple[str, ...]:
     """The classes' names in the metadata of the first model that has them."""
     for subject in subjects:
         # Without LiteRT nothing reads metadata; what is no model of ours has none.
-        with suppress(ValueError, TinydeployError):
+        with suppress(ValueError, RecursionError, TinydeployError):
             found = json.loads(read_metadata(subject.content).get("labels", "[]"))
             if found and isinstance(found, list):
                 return tuple(str(name) for name in found)

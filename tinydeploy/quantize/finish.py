@@ -82,7 +82,7 @@ def _read_metadata(model: Any) -> dict[str, str]:
             try:
                 stored = json.loads(np.asarray(model.buffers[entry.buffer].data).tobytes())
                 return {str(key): str(value) for key, value in stored.items()}
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 return {}
     return {}
 

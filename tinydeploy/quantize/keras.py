@@ -17,6 +17,8 @@ from ..errors import InputError, RequestError
 from .frameworks import first_line, module, native_silence, out_of_memory, tensorflow, tf_keras
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
+_MOST_CONFIG_BYTES = 1 << 26  # MobileNet's has 100 KB
+_NO_ARCHIVE = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RecursionError)
 _CUSTOM_HINT = (
     "register its classes: custom_objects = 'file.py:function' (a function that returns a dict "
     "of name -> class); --custom-objects on the command line"
@@ -180,13 +182,19 @@ def _archive_version(path: Path) -> int:
     """The major version of Keras that wrote a `.keras` archive."""
     try:
         with zipfile.ZipFile(path) as archive:
-            metadata = json.loads(archive.read("metadata.json"))
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+            metadata, config = (_member(archive, name) for name in ("metadata.json", "config.json"))
+    except _NO_ARCHIVE as error:
         raise InputError(f"{path} is no .keras archive: {first_line(error)}") from error
     _refuse_lambda(path, [config])
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return _major(path, version)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Any:
+    size_bytes = archive.getinfo(name).file_size
+    if size_bytes > _MOST_CONFIG_BYTES:
+        raise ValueError(f"{name} has {size_bytes} bytes, at most {_MOST_CONFIG_BYTES} are read")
+    return json.loads(archive.read(name))
 
 
 def _h5_version(path: Path) -> int:
@@ -204,7 +212,7 @@ def _h5_version(path: Path) -> int:
         )
     try:
         _refuse_lambda(path, [json.loads(config)])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: its configuration is no JSON") from error
     return _major(path, version)
 

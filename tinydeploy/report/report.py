@@ -398,7 +398,7 @@ def read(path: Path) -> Report:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     number = content.get("schema") if isinstance(content, dict) else None
     if number != SCHEMA:
