@@ -62,7 +62,7 @@ def evaluate(as_json: bool, html: Path | None, **options: Any) -> None:
         from .files import write_whole
         from .report.html import evaluation_page
 
-        write_whole(html, evaluation_page(found))
+        write_whole(html, evaluation_page(found), "--html")
     _show(found, html, as_json)
     _judge(found)
 

@@ -12,7 +12,7 @@ from .errors import RequestError
 SIZE_HINT = "the shell limits the size of files: ulimit -f unlimited"
 
 
-def way_out(error: OSError, elsewhere: str = "choose another place to write to: --out") -> str:
+def way_out(error: OSError, elsewhere: str) -> str:
     """The hint for a file that cannot be written; `elsewhere` says how to name another place."""
     if error.errno == errno.ENAMETOOLONG:
         return "choose a shorter name"
@@ -22,7 +22,7 @@ def way_out(error: OSError, elsewhere: str = "choose another place to write to: 
     return f"{free}{elsewhere}"
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes, option: str = "--out") -> None:
     """Writes a file through a temporary one beside it, so that nobody sees half of it.
 
     What is no regular file (a device such as /dev/stdout, a pipe) is written to, not replaced; nor
@@ -31,6 +31,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Args:
         path: The file; its folders are made.
         content: Bytes, or text that becomes UTF-8.
+        option: Where the user names another place.
 
     Raises:
         RequestError: It cannot be written; what was there before stays.
@@ -50,7 +51,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).chmod(0o644)  # mkstemp's own mode hides it from everyone else
         Path(temporary).replace(target)
     except OSError as error:
-        raise RequestError(f"cannot write {path}: {error.strerror}", way_out(error)) from error
+        elsewhere = way_out(error, f"choose another place to write to: {option}")
+        raise RequestError(f"cannot write {path}: {error.strerror}", elsewhere) from error
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

@@ -85,7 +85,7 @@ def write_outputs(path: Path, graph: Graph, outputs: Sequence[Sequence[Array]]) 
         }
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
-    write_whole(path, content.getvalue())
+    write_whole(path, content.getvalue(), "--save-outputs")
 
 
 def _sample(tensor: Tensor, number: int, rng: np.random.Generator) -> Array:

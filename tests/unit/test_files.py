@@ -59,4 +59,4 @@ def test_the_hint_is_for_what_is_wrong(tmp_path: Path) -> None:
         (errno.EFBIG, "ulimit -f unlimited"),
         (errno.EROFS, "--out"),
     ):
-        assert words in way_out(OSError(number, os.strerror(number)))
+        assert words in way_out(OSError(number, os.strerror(number)), "elsewhere: --out")

@@ -155,6 +155,9 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="cannot write"):
         write(VERIFIED, tmp_path / "report.json")
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
+    with pytest.raises(RequestError) as caught:
+        junit.write(VERIFIED, tmp_path)
+    assert caught.value.hint == "choose another place to write to: --junit"
 
 
 def test_junit_of_a_proof() -> None:

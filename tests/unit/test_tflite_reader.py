@@ -407,6 +407,7 @@ def test_float_models() -> None:
     assert "tinydeploy quantize" in error.hint
     partly = refusal(replace(CHAIN, tensors=(X, Y, floats[2])))
     assert "is only partly quantised: layer 1 LOGISTIC computes in float32" in partly.message
+    assert "the float model that it was made from" in partly.hint
 
 
 def test_a_real_float_model(models: Path) -> None:

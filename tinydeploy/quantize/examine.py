@@ -86,7 +86,8 @@ class Examination:
         """A sentence for each thing that looks wrong; none is certain to be."""
         found = []
         if self.samples < FEW_SAMPLES:
-            found.append(f"there are only {self.samples} samples: figures of them say little")
+            few = "is only 1 sample" if self.samples == 1 else f"are only {self.samples} samples"
+            found.append(f"there {few}: figures of them say little")
         for name, seen in self.ranges.items():
             found += [f"input {name!r:.60} {text}" for text in _oddities(seen)]
         if len(self.labels) == 1 and self.samples > 1:

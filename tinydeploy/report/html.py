@@ -44,7 +44,7 @@ def report_page(report: Report) -> str:
 
 def write(report: Report, path: Path) -> None:
     """Writes the page of a report, whole or not at all."""
-    write_whole(path, report_page(report))
+    write_whole(path, report_page(report), "--html")
 
 
 def evaluation_page(evaluation: Evaluation) -> str:

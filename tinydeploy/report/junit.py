@@ -32,7 +32,7 @@ def to_junit(report: Report) -> str:
 
 def write(report: Report, path: Path) -> None:
     """Writes `report` as JUnit XML to `path`, whole or not at all."""
-    write_whole(path, to_junit(report))
+    write_whole(path, to_junit(report), "--junit")
 
 
 def describe(difference: Difference) -> str:

@@ -190,7 +190,7 @@ def write_png(search: Search, path: Path) -> None:
         axes.grid(alpha=0.3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue(), "--png")
 
 
 def _scatter(axes: Any, search: Search, shown: Sequence[Any], attribute: str) -> None:

@@ -297,13 +297,15 @@ def _check_supported(label: str, tensors: Sequence[Tensor], layers: Sequence[Lay
 def _refuse_float(label: str, tensors: Sequence[Tensor], layer: Layer) -> None:
     integer = (DType.INT8, DType.UINT8, DType.INT16)
     quantized = [t for t in tensors if t.dtype in integer and t.quantization is not None]
+    hint = float_hint(label)
     if any(not t.is_constant for t in quantized):
         kind = "is only partly quantised"
+        hint = "quantise all of the float model that it was made from: tinydeploy quantize --help"
     elif quantized:
         kind = "is a float model with quantised weights"
     else:
         kind = "is a float model"
-    raise InputError(f"{label} {kind}: {layer} computes in float32", float_hint(label))
+    raise InputError(f"{label} {kind}: {layer} computes in float32", hint)
 
 
 def _node(layer: Layer, tensors: Sequence[Tensor], label: str) -> Node:
