@@ -211,11 +211,12 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     require("ptq")
     (tmp_path / "net.onnx").write_bytes(b"")
     (tmp_path / "net.pt2").write_bytes(b"")
+    np.save(tmp_path / "x.npy", np.zeros((4, 8), np.float32))
     for name in ("onnx", "torch"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
     for file, extra in (("net.onnx", "onnx"), ("net.pt2", "torch")):
         with pytest.raises(RequestError, match=f"{extra} is not installed") as caught:
-            run(QuantizeRequest(tmp_path / file, tmp_path / "out.tflite", "x.npz"))
+            run(QuantizeRequest(tmp_path / file, tmp_path / "out.tflite", str(tmp_path / "x.npy")))
         assert caught.value.hint == f"pip install 'tinydeploy[{extra}]'"
 
 
