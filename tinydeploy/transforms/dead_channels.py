@@ -18,19 +18,19 @@ from ..ops import OPERATORS
 from ..ops.base import OperatorView
 from .channels import (
     BINARY,
-    Family,
     Ints,
     Mask,
     Range,
     accumulators,
-    anything,
     bias_of,
-    families,
+    columns,
+    groups,
     mixes,
-    of_input,
+    of_columns,
     ranges,
     reads_padding,
     weights_of,
+    whole,
 )
 
 # Kernels take channels by fours.
@@ -42,55 +42,44 @@ def drop_dead_channels(graph: Graph) -> Graph:
 
     Tensors keep their index; weights that become smaller are new ones.
     """
-    family_of, known = families(graph), ranges(graph)
-    keeps = _keeps(graph, family_of, known)
-    if not keeps:
+    known, group_of = ranges(graph), groups(graph)
+    needed = _needed(graph, known, group_of)
+    masks = {tensor: needed[members] for tensor, members in group_of.items()}
+    if all(mask.all() for mask in masks.values()):
         return graph
-    return _Editor(graph, family_of, known, keeps).edited()
+    return _Editor(graph, known, masks).edited()
 
 
-def _keeps(
-    graph: Graph, family_of: Mapping[int, Family], known: Mapping[int, Range]
-) -> dict[int, Mask]:
-    """id of a family that loses channels -> which ones it keeps.
-
-    Families are decided from the last to the first: what one leaves out, those before it need not
-    compute for it.
+def _needed(graph: Graph, known: Mapping[int, Range], group_of: Mapping[int, Ints]) -> Mask:
+    """Which groups of channels must be computed: none but those that an output depends on, and as
+    many more as kernels like.
     """
-    readers: dict[int, list[Node]] = {}
-    for node in graph.nodes:
-        if mixes(node):
-            readers.setdefault(id(family_of[node.inputs[0]]), []).append(node)
-    keeps: dict[int, Mask] = {}
-    distinct = {id(f): f for f in family_of.values() if f.open}
-    for key, family in sorted(distinct.items(), key=lambda item: -item[1].last):
-        needed = np.zeros(family.channels, np.bool_)
-        for node in readers.get(key, ()):
-            out = family_of[node.outputs[0]]
-            rows = keeps.get(id(out), np.ones(out.channels, np.bool_))
-            columns = _needed_columns(graph, node, known, rows)
-            if len(columns) % family.channels:
-                needed[:] = True
-            else:
-                needed |= columns.reshape(-1, family.channels).any(axis=0)
-        fixed = _fixed(known, graph.tensors[family.tensors[0]])[: family.channels]
-        kept = _rounded(needed, fixed)
-        if not kept.all():
-            keeps[key] = kept
-    return keeps
-
-
-def _needed_columns(graph: Graph, node: Node, known: Mapping[int, Range], rows: Mask) -> Mask:
-    """Which columns of a node's weights its output needs, beside what its bias can take.
-
-    Args:
-        rows: Which channels of its output's family are kept.
-    """
-    output = graph.tensors[node.outputs[0]]
-    alive = _repeated(rows, output.shape[-1]) & ~_fixed(known, output)
-    read: Mask = (weights_of(graph, node)[alive] != 0).any(axis=(0, 1))
-    needed: Mask = read & ~_foldable(node, of_input(graph, node, known))
+    needed = np.zeros(max(int(members.max()) for members in group_of.values()) + 1, np.bool_)
+    for tensor in whole(graph):
+        needed[group_of[tensor]] = True
+    mixing = [node for node in graph.nodes if mixes(node)]
+    reads = [_reads(graph, node, known) for node in mixing]
+    before = -1
+    while before != (before := np.count_nonzero(needed)):
+        for node, read in zip(reversed(mixing), reversed(reads), strict=True):
+            met = columns(graph, node)
+            if met is not None:
+                column = read[needed[group_of[node.outputs[0]]]].any(axis=0)
+                needed[group_of[node.inputs[0]][met[column]]] = True
+        if before == np.count_nonzero(needed):
+            for node in mixing:
+                output = node.outputs[0]
+                members = group_of[output]
+                needed[members[_more(needed[members], known[output].fixed)]] = True
     return needed
+
+
+def _reads(graph: Graph, node: Node, known: Mapping[int, Range]) -> Mask:
+    """bool [out_c, columns]: what an output needs of a mixing node's input to be computed."""
+    read: Mask = (weights_of(graph, node) != 0).any(axis=1)
+    read[known[node.outputs[0]].fixed] = False
+    read[:, _foldable(node, of_columns(graph, node, known))] = False
+    return read
 
 
 def _foldable(node: Node, source: Range) -> Mask:
@@ -101,22 +90,12 @@ def _foldable(node: Node, source: Range) -> Mask:
     return nothing
 
 
-def _fixed(known: Mapping[int, Range], tensor: Tensor) -> Mask:
-    channels = tensor.shape[-1]
-    return known.get(tensor.index, anything(channels)).fixed
-
-
-def _rounded(needed: Mask, fixed: Mask) -> Mask:
-    """`needed` and as many more as make a multiple of `_UNIT`: fixed ones, which cost least."""
-    wanted = min(max(-(-int(needed.sum()) // _UNIT), 1) * _UNIT, len(needed))
-    order = np.lexsort((np.arange(len(needed)), ~fixed, ~needed))
-    kept = np.zeros(len(needed), np.bool_)
-    kept[order[:wanted]] = True
-    return kept
-
-
-def _repeated(mask: Mask, channels: int) -> Mask:
-    return np.resize(mask, channels)
+def _more(needed: Mask, fixed: Mask) -> Ints:
+    """Channels that make those needed a multiple of `_UNIT`: fixed ones first, which cost least."""
+    count = np.count_nonzero(needed)
+    wanted = max(-(-count // _UNIT), 1) * _UNIT
+    order = np.lexsort((~fixed, ~needed))
+    return order[count:wanted]
 
 
 @dataclass(eq=False)
@@ -124,36 +103,29 @@ class _Editor:
     """Writes the smaller graph.
 
     Attributes:
-        keeps: By `id` of a family.
+        masks: Runtime tensor -> which of its channels remain.
     """
 
     graph: Graph
-    family_of: Mapping[int, Family]
     known: Mapping[int, Range]
-    keeps: Mapping[int, Mask]
+    masks: Mapping[int, Mask]
 
     def edited(self) -> Graph:
-        self._tensors = list(self.graph.tensors)
-        for index, family in self.family_of.items():
-            if id(family) in self.keeps:
-                self._tensors[index] = self._cut(self.graph.tensors[index])
+        self._tensors = [self._cut(tensor) for tensor in self.graph.tensors]
         nodes = tuple(self._node(node) for node in self.graph.nodes)
         return replace(self.graph, tensors=tuple(self._tensors), nodes=nodes)
 
-    def _mask(self, tensor: int, channels: int) -> Mask:
-        """Which channels remain of a runtime tensor, or of the columns of weights that meet it."""
-        family = self.family_of[tensor]
-        kept = self.keeps.get(id(family))
-        return np.ones(channels, np.bool_) if kept is None else _repeated(kept, channels)
-
     def _cut(self, tensor: Tensor) -> Tensor:
-        channels = np.flatnonzero(self._mask(tensor.index, tensor.shape[-1])).tolist()
+        mask = self.masks.get(tensor.index)
+        if mask is None or mask.all():
+            return tensor
+        channels = np.flatnonzero(mask).tolist()
         shape = (*tensor.shape[:-1], len(channels))
         return replace(tensor, shape=shape, kept=Kept(tuple(channels), tensor.shape[-1]))
 
     def _node(self, node: Node) -> Node:
-        around = [i for i in (*node.inputs, *node.outputs) if i in self.family_of]
-        if not any(id(self.family_of[i]) in self.keeps for i in around):
+        around = [self.masks[i] for i in (*node.inputs, *node.outputs) if i in self.masks]
+        if all(mask.all() for mask in around):
             return node
         assert node.options is not None
         inputs = node.inputs
@@ -161,7 +133,7 @@ class _Editor:
             inputs = self._mixing_inputs(node)
         elif node.op == "DEPTHWISE_CONV_2D":
             inputs = self._depthwise_inputs(node)
-        elif node.op in BINARY:
+        elif node.op in (*BINARY, "CONCATENATION"):
             inputs = tuple(self._operand(node, i) for i in inputs)
         view = OperatorView(
             node.index,
@@ -173,20 +145,21 @@ class _Editor:
         return replace(node, inputs=inputs, params=OPERATORS[node.op].parse(view))
 
     def _mixing_inputs(self, node: Node) -> tuple[int, ...]:
-        """Fixed channels that are kept come from the bias alone: nothing else is left of some."""
+        """Fixed channels that are kept come from the bias alone: what they read may be gone."""
         graph, params = self.graph, node.params
-        source = of_input(graph, node, self.known)
-        output = graph.tensors[node.outputs[0]]
-        columns = self._mask(node.inputs[0], len(source.least))
-        rows = self._mask(output.index, output.shape[-1])
-        fixed = _fixed(self.known, output)
         weights, bias = weights_of(graph, node), bias_of(graph, node)
+        source, output = of_columns(graph, node, self.known), node.outputs[0]
+        met, rows, fixed = columns(graph, node), self.masks[output], self.known[output].fixed
+        kept = np.ones(weights.shape[2], np.bool_)
+        if met is not None:
+            kept = self.masks[node.inputs[0]][met]
         lowest, _ = accumulators(graph, node, source)
         weights[fixed] = 0
-        left_out = weights[:, :, ~columns].sum(axis=1)
-        share = left_out @ (source.least - params.requant.in_zero_point)[~columns]
+        share = (
+            weights[:, :, ~kept].sum(axis=1) @ (source.least - params.requant.in_zero_point)[~kept]
+        )
         bias = np.where(fixed, lowest, bias + share)[rows]
-        stored = weights[rows][:, :, columns] + getattr(params, "weights_zero_point", 0)
+        stored = weights[rows][:, :, kept] + getattr(params, "weights_zero_point", 0)
         before = graph.tensors[node.inputs[1]]
         shape = (len(stored), *before.shape[1:-1], stored.shape[2])
         kernel = self._constant(before, stored.reshape(shape).astype(np.int8), rows)
@@ -195,7 +168,7 @@ class _Editor:
     def _depthwise_inputs(self, node: Node) -> tuple[int, ...]:
         before = self.graph.tensors[node.inputs[1]]
         assert before.data is not None
-        rows = self._mask(node.outputs[0], before.shape[3])
+        rows = self.masks[node.outputs[0]]
         kernel = self._constant(before, before.data[..., rows], rows)
         bias = bias_of(self.graph, node)[rows]
         return (node.inputs[0], kernel, self._bias(node, bias, rows))
@@ -215,10 +188,9 @@ class _Editor:
     def _operand(self, node: Node, index: int) -> int:
         """A constant operand, without the channels that its partner has lost."""
         tensor = self.graph.tensors[index]
-        channels = self.graph.tensors[node.outputs[0]].shape[-1]
-        if tensor.data is None or tensor.shape[-1:] != (channels,):
+        kept = self.masks[node.outputs[0]]
+        if tensor.data is None or tensor.shape[-1:] != kept.shape:
             return index
-        kept = self._mask(node.outputs[0], channels)
         return self._constant(tensor, tensor.data[..., kept], kept)
 
     def _constant(self, before: Tensor, data: Array, rows: Mask) -> int:
