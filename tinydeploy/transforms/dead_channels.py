@@ -16,22 +16,8 @@ import numpy as np
 from ..graph import Array, DType, Graph, Kept, Node, Quantization, Tensor
 from ..ops import OPERATORS
 from ..ops.base import OperatorView
-from .channels import (
-    BINARY,
-    Ints,
-    Mask,
-    Range,
-    accumulators,
-    bias_of,
-    columns,
-    groups,
-    mixes,
-    of_columns,
-    ranges,
-    reads_padding,
-    weights_of,
-    whole,
-)
+from .channels import BINARY, Ints, Mask, columns, groups, mixes, whole
+from .ranges import Range, accumulators, bias_of, of_columns, ranges, reads_padding, weights_of
 
 # Kernels take channels by fours.
 _UNIT = 4
@@ -43,59 +29,52 @@ def drop_dead_channels(graph: Graph) -> Graph:
     Tensors keep their index; weights that become smaller are new ones.
     """
     known, group_of = ranges(graph), groups(graph)
-    needed = _needed(graph, known, group_of)
-    masks = {tensor: needed[members] for tensor, members in group_of.items()}
+    needed = _needed_groups(graph, known, group_of)
+    masks = {tensor: needed[group] for tensor, group in group_of.items()}
     if all(mask.all() for mask in masks.values()):
         return graph
     return _Editor(graph, known, masks).edited()
 
 
-def _needed(graph: Graph, known: Mapping[int, Range], group_of: Mapping[int, Ints]) -> Mask:
-    """Which groups of channels must be computed: none but those that an output depends on, and as
-    many more as kernels like.
-    """
-    needed = np.zeros(max(int(members.max()) for members in group_of.values()) + 1, np.bool_)
+def _needed_groups(graph: Graph, known: Mapping[int, Range], group_of: Mapping[int, Ints]) -> Mask:
+    """Which groups of channels stay: those that outputs depend on, and what rounds them up."""
+    needed = np.zeros(1 + max(int(group.max()) for group in group_of.values()), np.bool_)
     for tensor in whole(graph):
         needed[group_of[tensor]] = True
-    mixing = [node for node in graph.nodes if mixes(node)]
+    mixing = [node for node in reversed(graph.nodes) if mixes(graph, node)]
     reads = [_reads(graph, node, known) for node in mixing]
-    before = -1
-    while before != (before := np.count_nonzero(needed)):
-        for node, read in zip(reversed(mixing), reversed(reads), strict=True):
-            met = columns(graph, node)
-            if met is not None:
-                column = read[needed[group_of[node.outputs[0]]]].any(axis=0)
-                needed[group_of[node.inputs[0]][met[column]]] = True
-        if before == np.count_nonzero(needed):
+    before, now = -1, int(needed.sum())
+    while now != before:
+        before = now
+        for node, read in zip(mixing, reads, strict=True):
+            rows = needed[group_of[node.outputs[0]]]
+            read_columns = columns(graph, node)[read[rows].any(axis=0)]
+            needed[group_of[node.inputs[0]][read_columns]] = True
+        if now == needed.sum():
             for node in mixing:
-                output = node.outputs[0]
-                members = group_of[output]
-                needed[members[_more(needed[members], known[output].fixed)]] = True
+                group, fixed = group_of[node.outputs[0]], known[node.outputs[0]].fixed
+                needed[group[_to_round_up(needed[group], fixed)]] = True
+        now = int(needed.sum())
     return needed
 
 
 def _reads(graph: Graph, node: Node, known: Mapping[int, Range]) -> Mask:
-    """bool [out_c, columns]: what an output needs of a mixing node's input to be computed."""
-    read: Mask = (weights_of(graph, node) != 0).any(axis=1)
+    """bool [out_c, columns]: which columns each output of a node that mixes cannot do without."""
+    source = of_columns(graph, node, known)
+    # A fixed column adds the same to every sum: beyond the border, where it is 0, only if it is 0.
+    in_bias = source.fixed
+    if reads_padding(node):
+        in_bias = in_bias & (source.least == node.params.requant.in_zero_point)
+    read: Mask = (weights_of(graph, node) != 0).any(axis=1) & ~in_bias
     read[known[node.outputs[0]].fixed] = False
-    read[:, _foldable(node, of_columns(graph, node, known))] = False
     return read
 
 
-def _foldable(node: Node, source: Range) -> Mask:
-    """Columns that add the same to every sum: fixed, and not 0 beyond the border only."""
-    if not reads_padding(node):
-        return source.fixed
-    nothing: Mask = source.fixed & (source.least == node.params.requant.in_zero_point)
-    return nothing
-
-
-def _more(needed: Mask, fixed: Mask) -> Ints:
+def _to_round_up(needed: Mask, fixed: Mask) -> Ints:
     """Channels that make those needed a multiple of `_UNIT`: fixed ones first, which cost least."""
-    count = np.count_nonzero(needed)
+    count = int(needed.sum())
     wanted = max(-(-count // _UNIT), 1) * _UNIT
-    order = np.lexsort((~fixed, ~needed))
-    return order[count:wanted]
+    return np.lexsort((~fixed, ~needed))[count:wanted]
 
 
 @dataclass(eq=False)
@@ -129,7 +108,7 @@ class _Editor:
             return node
         assert node.options is not None
         inputs = node.inputs
-        if mixes(node):
+        if mixes(self.graph, node):
             inputs = self._mixing_inputs(node)
         elif node.op == "DEPTHWISE_CONV_2D":
             inputs = self._depthwise_inputs(node)
@@ -146,20 +125,15 @@ class _Editor:
 
     def _mixing_inputs(self, node: Node) -> tuple[int, ...]:
         """Fixed channels that are kept come from the bias alone: what they read may be gone."""
-        graph, params = self.graph, node.params
+        graph, requant = self.graph, node.params.requant
         weights, bias = weights_of(graph, node), bias_of(graph, node)
-        source, output = of_columns(graph, node, self.known), node.outputs[0]
-        met, rows, fixed = columns(graph, node), self.masks[output], self.known[output].fixed
-        kept = np.ones(weights.shape[2], np.bool_)
-        if met is not None:
-            kept = self.masks[node.inputs[0]][met]
-        lowest, _ = accumulators(graph, node, source)
+        rows, fixed = self.masks[node.outputs[0]], self.known[node.outputs[0]].fixed
+        kept = self.masks[node.inputs[0]][columns(graph, node)]
+        alone, _ = accumulators(graph, node, self.known)
         weights[fixed] = 0
-        share = (
-            weights[:, :, ~kept].sum(axis=1) @ (source.least - params.requant.in_zero_point)[~kept]
-        )
-        bias = np.where(fixed, lowest, bias + share)[rows]
-        stored = weights[rows][:, :, kept] + getattr(params, "weights_zero_point", 0)
+        gone = (of_columns(graph, node, self.known).least - requant.in_zero_point)[~kept]
+        bias = np.where(fixed, alone, bias + weights[:, :, ~kept].sum(axis=1) @ gone)[rows]
+        stored = weights[rows][:, :, kept] + getattr(node.params, "weights_zero_point", 0)
         before = graph.tensors[node.inputs[1]]
         shape = (len(stored), *before.shape[1:-1], stored.shape[2])
         kernel = self._constant(before, stored.reshape(shape).astype(np.int8), rows)
