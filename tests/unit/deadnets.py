@@ -69,16 +69,12 @@ class DeadNetwork:
         kernel: int,
         stride: int = 1,
         *,
-        same: bool | None = None,
-        relu: bool | None = None,
+        same: bool = True,
+        dilation: int = 1,
         groups: int = 1,
     ) -> None:
         batches, height, width, depth = self.shape
-        dilation = int(self.rng.choice([1, 1, 1, 2])) if stride == 1 else 1
         reach = (kernel - 1) * dilation + 1
-        if same is None:
-            same = bool(self.rng.random() < 0.6)
-        same |= reach > min(height, width)
         slot = Conv2DOptions
         options: dict[int, Option] = {
             slot.PADDING: int8(Padding.SAME if same else Padding.VALID),
@@ -86,35 +82,34 @@ class DeadNetwork:
             slot.STRIDE_H: int32(stride),
             slot.DILATION_W: int32(dilation),
             slot.DILATION_H: int32(dilation),
-            slot.FUSED_ACTIVATION: int8(self._activation() if relu is None else relu),
+            slot.FUSED_ACTIVATION: int8(self.activation()),
         }
         sides = [-(-n // stride) if same else (n - reach) // stride + 1 for n in (height, width)]
         shape = (channels, kernel, kernel, depth // groups)
-        self._weighted("CONV_2D", shape, 0, (batches, *sides, channels), options)
+        self.weighted("CONV_2D", shape, 0, (batches, *sides, channels), options)
 
-    def depthwise(self, multiplier: int = 1) -> None:
+    def depthwise(self, multiplier: int = 1, dilation: int = 1) -> None:
         *around, depth = self.shape
         slot = DepthwiseConv2DOptions
-        dilation = int32(int(self.rng.choice([1, 1, 2])))
         options: dict[int, Option] = {
             slot.STRIDE_W: int32(1),
             slot.STRIDE_H: int32(1),
             slot.DEPTH_MULTIPLIER: int32(multiplier),
-            slot.DILATION_W: dilation,
-            slot.DILATION_H: dilation,
-            slot.FUSED_ACTIVATION: int8(self._activation()),
+            slot.DILATION_W: int32(dilation),
+            slot.DILATION_H: int32(dilation),
+            slot.FUSED_ACTIVATION: int8(self.activation()),
         }
         channels = depth * multiplier
-        self._weighted("DEPTHWISE_CONV_2D", (1, 3, 3, channels), 3, (*around, channels), options)
+        self.weighted("DEPTHWISE_CONV_2D", (1, 3, 3, channels), 3, (*around, channels), options)
 
     def dense(self, channels: int, depth: int | None = None) -> None:
         """Of rows of `depth`, or of one row a sample."""
         depth = depth or int(np.prod(self.shape[1:]))
         rows = int(np.prod(self.shape)) // depth
         options: dict[int, Option] = {
-            FullyConnectedOptions.FUSED_ACTIVATION: int8(self._activation())
+            FullyConnectedOptions.FUSED_ACTIVATION: int8(self.activation())
         }
-        self._weighted("FULLY_CONNECTED", (channels, depth), 0, (rows, channels), options)
+        self.weighted("FULLY_CONNECTED", (channels, depth), 0, (rows, channels), options)
 
     def pool(self, op: str) -> None:
         batches, height, width, channels = self.shape
@@ -151,7 +146,7 @@ class DeadNetwork:
         """With another tensor whose shape broadcasts, or one that was `constant`."""
         pair = [other, self.last] if swapped else [self.last, other]
         shape = np.broadcast_shapes(*(self.network.tensors[i].shape for i in pair))
-        self.add(op, pair, i8(*shape, scale=0.09, zero_point=3), {0: int8(self._activation())})
+        self.add(op, pair, i8(*shape, scale=0.09, zero_point=3), {0: int8(self.activation())})
 
     def constant(self, *shape: int) -> int:
         data = self.rng.integers(-128, 128, shape).astype(np.int8)
@@ -210,10 +205,10 @@ class DeadNetwork:
         model = writer.Model(tuple(n.tensors), tuple(n.operators), (self.first,), outputs)
         return writer.write(model)
 
-    def _activation(self) -> int:
+    def activation(self) -> int:
         return int(self.rng.choice(_ACTIVATIONS))
 
-    def _weighted(
+    def weighted(
         self, op: str, shape: Shape, axis: int, out: Shape, options: dict[int, Option]
     ) -> None:
         rng, n, channels = self.rng, self.network, shape[axis]
@@ -304,10 +299,15 @@ class _Random:
         groups = 2 if depth % 2 == 0 and self.rng.random() < 0.15 else 1
         channels = self.pick(1, 4, 6, 8, 12, 16, 20)
         channels += channels % groups
-        self.made.conv(channels, self.pick(1, 1, 2, 3), self.pick(1, 1, 2), groups=groups)
+        kernel, stride = self.pick(1, 1, 2, 3), self.pick(1, 1, 2)
+        dilation = self.pick(1, 1, 1, 2) if stride == 1 else 1
+        reach = (kernel - 1) * dilation + 1
+        same = self.rng.random() < 0.6 or reach > min(self.made.shape[1:3])
+        self.made.conv(channels, kernel, stride, same=bool(same), dilation=dilation, groups=groups)
 
     def depthwise(self) -> None:
-        self.made.depthwise(self.pick(1, 1, 2) if self.made.shape[-1] <= 20 else 1)
+        multiplier = self.pick(1, 1, 2, 3) if self.made.shape[-1] <= 20 else 1
+        self.made.depthwise(multiplier, self.pick(1, 1, 2))
 
     def pool(self) -> None:
         self.made.pool(self.pick("AVERAGE_POOL_2D", "MAX_POOL_2D"))

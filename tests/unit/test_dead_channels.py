@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.e2e.test_int16 import i8
 from tests.support import MODELS, require
-from tests.unit.deadnets import DeadNetwork, random_network
+from tests.unit.deadnets import DeadNetwork, Shape, random_network
 from tinydeploy import pipeline, reference
 from tinydeploy.build import BuildRequest
-from tinydeploy.graph import Graph
+from tinydeploy.graph import Array, Graph
 from tinydeploy.inputs import random_inputs
+from tinydeploy.ops.convolution import Requantization
+from tinydeploy.tflite import writer
 from tinydeploy.tflite.reader import loads
+from tinydeploy.tflite.writer import Option
 from tinydeploy.transforms.dead_channels import drop_dead_channels
 
 
-def same(graph: Graph, smaller: Graph, inputs: int = 2) -> None:
+def extremes(graph: Graph) -> Iterator[list[Array]]:
+    """Inputs that are all the smallest, the largest, 0, and each of the two at random."""
+    rng = np.random.default_rng(0)
+    tensors = [graph.tensors[i] for i in graph.inputs]
+    yield [np.full(t.shape, -128, np.int8) for t in tensors]
+    yield [np.full(t.shape, 127, np.int8) for t in tensors]
+    yield [np.full(t.shape, t.zero_point, np.int8) for t in tensors]
+    yield [rng.choice(np.array([-128, 127], np.int8), t.shape) for t in tensors]
+
+
+def same(graph: Graph, smaller: Graph) -> None:
     """Both compute the same outputs, and in every layer the same channels."""
-    for sample in random_inputs(graph, inputs):
+    for sample in (*random_inputs(graph, 2), *extremes(graph)):
         for a, b in zip(reference.run(graph, sample), reference.run(smaller, sample), strict=True):
             np.testing.assert_array_equal(a, b)
         whole, part = reference.run_layers(graph, sample), reference.run_layers(smaller, sample)
@@ -53,80 +69,155 @@ def test_random_networks(block: int) -> None:
     assert smaller_ones > 15
 
 
-def _chain(*, zero_point: int = -5, dead: int = 9) -> DeadNetwork:
-    """A convolution of 16 channels, of which the first ones are -128, depthwise, pointwise."""
-    made = DeadNetwork(0)
-    made.rng = made.network.rng = np.random.default_rng(7)
-    made.conv(16, 1, relu=False)
-    _edit(made, dead)
-    tensor = made.network.tensors[made.last]
-    made.network.tensors[made.last] = type(tensor)(
-        tensor.shape, tensor.type, tensor.scales, (zero_point,)
-    )
-    return made
+class Chain(DeadNetwork):
+    """The first channels of a layer are -128, as many as one says; the others are alive."""
 
+    zero_point = -128
+    dead = 0
 
-def _edit(made: DeadNetwork, dead: int) -> None:
-    """The last layer: `dead` channels come from a bias of -2^22, the others are alive."""
-    network = made.network
-    _, kernel, bias = network.operators[-1].inputs
-    weights = np.array(network.tensors[kernel].data)
-    weights[:] = made.rng.integers(1, 100, weights.shape)
-    sums = np.array(network.tensors[bias].data)
-    sums[:] = 0
-    sums[:dead] = -(1 << 22)
-    for index, data, scale in ((kernel, weights, 0.004), (bias, sums, 0.004 * 0.06)):
-        count = len(sums)
-        network.tensors[index] = type(network.tensors[index])(
-            data.shape, network.tensors[index].type, (scale,) * count, (0,) * count, 0, data
-        )
+    def __init__(self, *, dead: int = 8, zero_point: int = -128) -> None:
+        """A convolution of 16 channels."""
+        super().__init__(0)
+        self.zero_point, self.dead = zero_point, dead
+        self.conv(16, 1)
+        self.dead = 0
+
+    def activation(self) -> int:
+        return 0
+
+    def weighted(
+        self, op: str, shape: Shape, axis: int, out: Shape, options: dict[int, Option]
+    ) -> None:
+        signs = self.rng.choice([-1, 1], shape)
+        weights = (signs * self.rng.integers(1, 100, shape)).astype(np.int8)
+        sums = np.where(np.arange(out[-1]) < self.dead, -(1 << 22), 0).astype(np.int32)
+        in_scale = self.network.tensors[self.last].scales[0]
+        kernel = writer.constant(weights, [0.004], [0], axis)
+        bias = writer.constant(sums, [float(np.float32(0.004 * in_scale))], [0])
+        inputs = [self.last, self.network.tensor(kernel), self.network.tensor(bias)]
+        self.add(op, inputs, i8(*out, zero_point=self.zero_point), options)
+
+    def dropped(self, *outputs: int) -> tuple[Graph, list[int]]:
+        """(the smaller graph, the channels of each layer's output), computing the same."""
+        graph = loads(self.file(*outputs), "net")
+        smaller = drop_dead_channels(graph)
+        same(graph, smaller)
+        return smaller, [smaller.tensors[n.outputs[0]].shape[-1] for n in smaller.nodes]
 
 
 def test_dead_channels_go_through_depthwise() -> None:
-    made = _chain(zero_point=-128)
+    made = Chain()
     made.depthwise()
     made.conv(8, 1)
-    _edit(made, 0)
-    graph = loads(made.file(), "net")
-    smaller = drop_dead_channels(graph)
-    same(graph, smaller)
-    assert smaller.nodes[0].params.out_c == smaller.nodes[1].params.in_c <= 8
-    assert smaller.nodes[2].params.in_c == smaller.nodes[1].params.out_c
+    _, channels = made.dropped()
+    assert channels == [8, 8, 8]
+
+
+def test_dead_channels_go_through_a_depth_multiplier() -> None:
+    made = Chain()
+    made.depthwise(multiplier=2)
+    made.conv(8, 1)
+    _, channels = made.dropped()
+    assert channels == [8, 16, 8]
+
+
+def test_dead_channels_go_through_other_shapes() -> None:
+    made = Chain()
+    batches, height, width, _ = made.shape
+    made.like("TRANSPOSE", (batches, width, height, 16), constant=[0, 2, 1, 3])
+    made.pad()
+    made.flatten()
+    made.dense(5)
+    smaller, channels = made.dropped()
+    flat = (height + 1) * (width + 1) * 8
+    assert channels == [8, 8, 8, flat, 5]
+    assert smaller.nodes[-1].params.in_depth == flat
+
+
+def test_parts_of_a_concatenation_lose_their_own_channels() -> None:
+    made = Chain()
+    made.dead, first = 4, made.last
+    made.conv(12, 1)
+    made.concatenation(3, [first, made.last])
+    made.dead = 0
+    made.conv(8, 1)
+    smaller, channels = made.dropped()
+    assert channels == [8, 8, 8, 16, 8]
+    kept = smaller.tensors[smaller.nodes[3].outputs[0]].kept
+    assert kept is not None
+    assert kept.channels == (*range(8, 16), *range(16 + 4, 16 + 12))
+
+
+def test_a_block_that_adds_to_its_own_input() -> None:
+    """What only the block itself reads, nobody reads."""
+    made = Chain(dead=0)
+    before = made.last
+    made.conv(16, 1)
+    made.binary("ADD", before)
+    made.conv(8, 1)
+    kernel = made.network.operators[-1].inputs[1]
+    tensor = made.network.tensors[kernel]
+    weights = np.array(tensor.data)
+    weights[..., :12] = 0
+    made.network.tensors[kernel] = replace(tensor, data=weights)
+    _, channels = made.dropped()
+    assert channels == [16, 16, 16, 8]  # the block reads all channels
+    made = Chain(dead=0)
+    before = made.last
+    made.depthwise()
+    made.binary("ADD", before)
+    made.conv(8, 1)
+    kernel = made.network.operators[-1].inputs[1]
+    made.network.tensors[kernel] = replace(tensor, data=weights)
+    _, channels = made.dropped()
+    assert channels == [4, 4, 4, 8]
+
+
+def test_everything_is_dead() -> None:
+    made = Chain(dead=16)
+    made.dead = 10
+    made.conv(10, 1)
+    _, channels = made.dropped()
+    assert channels == [4, 10]
 
 
 def test_a_border_is_no_constant() -> None:
     """A dead channel that is not 0 adds less where a window reaches beyond the image."""
     kept = {}
     for zero_point, padded in ((-128, True), (-5, True), (-5, False)):
-        made = _chain(zero_point=zero_point)
+        made = Chain(zero_point=zero_point)
         made.conv(8, 3, same=padded)
-        _edit(made, 0)
-        graph = loads(made.file(), "net")
-        smaller = drop_dead_channels(graph)
-        same(graph, smaller)
+        smaller, _ = made.dropped()
         kept[zero_point, padded] = smaller.nodes[1].params.in_c
-    assert kept[-5, True] == 16
-    assert max(kept[-128, True], kept[-5, False]) <= 8
+    assert kept == {(-128, True): 8, (-5, True): 16, (-5, False): 8}
 
 
 def test_what_the_user_reads_stays_whole() -> None:
-    made = _chain(zero_point=-128)
+    made = Chain()
     middle = made.last
     made.conv(8, 1)
-    _edit(made, 0)
-    graph = loads(made.file(middle), "net")
-    smaller = drop_dead_channels(graph)
-    same(graph, smaller)
-    assert smaller.tensors[middle].shape == graph.tensors[middle].shape
+    smaller, channels = made.dropped(middle)
+    assert channels == [16, 8]
     assert smaller.nodes[0].params.out_c == 16
 
 
 def test_nothing_is_dead() -> None:
-    made = _chain(dead=0)
+    made = Chain(dead=0)
     made.conv(8, 1)
-    _edit(made, 0)
     graph = loads(made.file(), "net")
     assert drop_dead_channels(graph) is graph
+
+
+@pytest.mark.parametrize("zero_point", [-128, 5, 127])
+@pytest.mark.parametrize("middle", [-(1 << 30), -200, 0, (1 << 30) - 200])
+def test_outputs_near_the_ends_of_32_bits(middle: int, zero_point: int) -> None:
+    """Bounds hold for every accumulator in between, wrapped or not."""
+    requant = Requantization(((1 << 31) - 1,), (1,), (0,), (0,), 0, zero_point, -128, 127)
+    sums = np.arange(middle - 300, middle + 300)
+    least, most = requant.outputs_between(sums[:1], sums[-1:])
+    outputs = requant.apply(sums[:, np.newaxis])
+    assert least <= outputs.min()
+    assert most >= outputs.max()
 
 
 @pytest.mark.toolchain
@@ -160,7 +251,7 @@ def test_a_real_model() -> None:
     path = MODELS / "vww_int8.tflite"
     graph = loads(path.read_bytes(), "vww")
     smaller = drop_dead_channels(graph)
-    same(graph, smaller, inputs=1)
+    same(graph, smaller)
     assert macs(graph) == 7_489_664
     assert macs(smaller) < 0.6 * macs(graph)
     assert left_out(smaller) > 1000
