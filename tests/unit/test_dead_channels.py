@@ -14,6 +14,7 @@ from tests.support import MODELS, require
 from tests.unit.deadnets import DeadNetwork, Shape, random_network
 from tinydeploy import pipeline, reference
 from tinydeploy.build import BuildRequest
+from tinydeploy.device import LayerResult
 from tinydeploy.graph import Array, Graph
 from tinydeploy.inputs import random_inputs
 from tinydeploy.ops.convolution import Requantization
@@ -21,6 +22,7 @@ from tinydeploy.tflite import writer
 from tinydeploy.tflite.reader import loads
 from tinydeploy.tflite.writer import Option
 from tinydeploy.transforms.dead_channels import drop_dead_channels
+from tinydeploy.verify import compare_layers
 
 
 def extremes(graph: Graph) -> Iterator[list[Array]]:
@@ -218,6 +220,24 @@ def test_outputs_near_the_ends_of_32_bits(middle: int, zero_point: int) -> None:
     outputs = requant.apply(sums[:, np.newaxis])
     assert least <= outputs.min()
     assert most >= outputs.max()
+
+
+def test_a_difference_is_shown_where_the_model_has_it() -> None:
+    made = Chain()
+    made.conv(8, 1)
+    graph = loads(made.file(), "net")
+    smaller = drop_dead_channels(graph)
+    (sample,) = random_inputs(graph, 1)
+    got = {i: value.copy() for i, value in reference.run_layers(smaller, sample).items()}
+    got[0][0, 1, 1, 3] ^= 1  # of those that are kept: the model's channel 8 + 3
+    steps = [LayerResult(i, 0, value.tobytes()) for i, value in got.items()]
+
+    equal, first = compare_layers(smaller, steps, reference.run_layers(graph, sample), 0)
+
+    assert equal == {0: False, 1: True}
+    assert first is not None
+    assert (first.first_index, first.elements_differing) == ((0, 1, 1, 8 + 3), 1)
+    assert first.elements == got[0].size
 
 
 @pytest.mark.toolchain

@@ -125,14 +125,15 @@ class _Editor:
 
     def _mixing_inputs(self, node: Node) -> tuple[int, ...]:
         """Fixed channels that are kept come from the bias alone: what they read may be gone."""
-        graph, requant = self.graph, node.params.requant
+        graph, known = self.graph, self.known
         weights, bias = weights_of(graph, node), bias_of(graph, node)
-        rows, fixed = self.masks[node.outputs[0]], self.known[node.outputs[0]].fixed
+        rows, fixed = self.masks[node.outputs[0]], known[node.outputs[0]].fixed
         kept = self.masks[node.inputs[0]][columns(graph, node)]
-        alone, _ = accumulators(graph, node, self.known)
+        alone, _ = accumulators(graph, node, known)
         weights[fixed] = 0
-        gone = (of_columns(graph, node, self.known).least - requant.in_zero_point)[~kept]
-        bias = np.where(fixed, alone, bias + weights[:, :, ~kept].sum(axis=1) @ gone)[rows]
+        read = of_columns(graph, node, known).least - node.params.requant.in_zero_point
+        share = weights[:, :, ~kept].sum(axis=1) @ read[~kept]
+        bias = np.where(fixed, alone, bias + share)[rows]
         stored = weights[rows][:, :, kept] + getattr(node.params, "weights_zero_point", 0)
         before = graph.tensors[node.inputs[1]]
         shape = (len(stored), *before.shape[1:-1], stored.shape[2])
@@ -148,8 +149,10 @@ class _Editor:
         return (node.inputs[0], kernel, self._bias(node, bias, rows))
 
     def _bias(self, node: Node, data: Ints, rows: Mask) -> int:
-        """A bias modulo 2**32, as accumulators are."""
+        """A bias modulo 2**32, as accumulators are; -1 for none."""
         given = self.graph.node_inputs(node)[2] if len(node.inputs) > 2 else None
+        if given is None and not data.any():
+            return -1
         if given is None:
             weights = self.graph.tensors[node.inputs[1]]
             assert weights.quantization is not None
@@ -172,11 +175,10 @@ class _Editor:
         quantization = before.quantization
         if quantization is not None and len(quantization.scales) == len(rows) > 1:
             index = np.flatnonzero(rows)
-            points = quantization.zero_points
             quantization = replace(
                 quantization,
                 scales=tuple(quantization.scales[i] for i in index),
-                zero_points=tuple(points[i] for i in index) if len(points) > 1 else points,
+                zero_points=tuple(quantization.zero_points[i] for i in index),
             )
         self._tensors.append(
             Tensor(len(self._tensors), before.name, data.shape, before.dtype, quantization, data)
