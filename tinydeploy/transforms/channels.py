@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import DType, Graph, Node, Tensor
-from ..ops.convolution import Requantization
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+
+TYPES = (DType.INT8, DType.INT16)
 
 BINARY = ("ADD", "SUB", "MUL")
 _ELEMENTWISE = ("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE")
@@ -28,15 +29,14 @@ def runtime_inputs(graph: Graph, node: Node) -> list[Tensor]:
 
 
 def mixes(graph: Graph, node: Node) -> bool:
-    """Whether each output channel is a weighted sum over all channels of the input, all int8.
+    """Whether each output channel is a weighted sum over all channels of the input.
 
-    A FULLY_CONNECTED whose rows of input are no whole pixels is none of them.
+    A FULLY_CONNECTED whose rows of input are no whole pixels does not count.
     """
     if node.op == "CONV_2D":
-        return node.params.groups == 1 and isinstance(node.params.requant, Requantization)
+        return bool(node.params.groups == 1)
     if node.op == "FULLY_CONNECTED":
-        whole = node.params.in_depth % _channels(graph.tensors[node.inputs[0]]) == 0
-        return whole and isinstance(node.params.requant, Requantization)
+        return bool(node.params.in_depth % _channels(graph.tensors[node.inputs[0]]) == 0)
     return False
 
 
@@ -64,7 +64,7 @@ class Link:
 def links(graph: Graph, node: Node) -> Sequence[Link]:
     """One for each runtime input, if they say all that the output is computed from; else none."""
     inputs, output = runtime_inputs(graph, node), graph.tensors[node.outputs[0]]
-    if any(not t.shape for t in (*inputs, output)):
+    if any(not t.shape or t.dtype not in TYPES for t in (*inputs, output)):
         return ()
     if node.op == "CONCATENATION" and node.params.axis == len(output.shape) - 1:
         return _links_of_parts(inputs) if len(inputs) == len(node.inputs) else ()
@@ -86,7 +86,7 @@ def _links_of_parts(inputs: Sequence[Tensor]) -> Sequence[Link]:
 def _sources(node: Node, shape: tuple[int, ...], channels: int) -> Ints:
     """Which channel of an input of `shape` makes each of the output's; empty if several do."""
     before, every = shape[-1], np.arange(channels)
-    if node.op == "DEPTHWISE_CONV_2D" and isinstance(node.params.requant, Requantization):
+    if node.op == "DEPTHWISE_CONV_2D":
         return every // (channels // before)
     if node.op == "RESHAPE" and channels % before == 0:
         return every % before
@@ -138,7 +138,7 @@ def whole(graph: Graph) -> set[int]:
         if not mixes(graph, node) and not links(graph, node):
             found.update(t.index for t in runtime_inputs(graph, node))
             found.update(node.outputs)
-    return found | {i for i in _in_use(graph) if graph.tensors[i].dtype is not DType.INT8}
+    return found
 
 
 def _in_use(graph: Graph) -> Sequence[int]:

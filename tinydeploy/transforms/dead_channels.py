@@ -149,7 +149,7 @@ class _Editor:
         return (node.inputs[0], kernel, self._bias(node, bias, rows))
 
     def _bias(self, node: Node, data: Ints, rows: Mask) -> int:
-        """A bias modulo 2**32, as accumulators are; -1 for none."""
+        """A bias, modulo 2**32 where accumulators are; -1 for none."""
         given = self.graph.node_inputs(node)[2] if len(node.inputs) > 2 else None
         if given is None and not data.any():
             return -1
@@ -159,8 +159,9 @@ class _Editor:
             in_scale = self.graph.tensors[node.inputs[0]].scale
             scales = tuple(in_scale * scale for scale in weights.quantization.scales)
             quantization = Quantization(scales, (0,) * len(scales))
-            given = Tensor(-1, "", rows.shape, DType.INT32, quantization)
-        return self._constant(given, data.astype(np.int32), rows)
+            dtype = DType.INT64 if getattr(node.params.requant, "wide", False) else DType.INT32
+            given = Tensor(-1, "", rows.shape, dtype, quantization)
+        return self._constant(given, data.astype(given.dtype.numpy), rows)
 
     def _operand(self, node: Node, index: int) -> int:
         """A constant operand, without the channels that its partner has lost."""

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import DType, Graph, Node
+from ..graph import Graph, Node
 from ..ops import OPERATORS
+from ..ops.checks import stored_range
 from ..ops.convolution import Axis
-from .channels import Ints, Mask, columns, links, mixes, runtime_inputs
+from .channels import TYPES, Ints, Mask, columns, links, mixes, runtime_inputs
 
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """What the channels of an int8 tensor can be.
+    """What the channels of a tensor can be.
 
     Attributes:
         least, most: int64 [channels].
@@ -39,21 +40,20 @@ class Range:
 
 
 def ranges(graph: Graph) -> Mapping[int, Range]:
-    """Runtime tensor -> its range; that of any int8 where nothing is known."""
-    found = {
-        t.index: Range(np.full(t.shape[-1:], -128), np.full(t.shape[-1:], 127))
-        for t in graph.tensors
-        if not t.is_constant
-    }
+    """Runtime tensor -> its range; that of its type where nothing is known."""
+    found: dict[int, Range] = {}
+    for tensor in graph.tensors:
+        if not tensor.is_constant and tensor.dtype in TYPES:
+            low, high = stored_range(tensor.dtype)
+            channels = tensor.shape[-1:] or (1,)
+            found[tensor.index] = Range(np.full(channels, low), np.full(channels, high))
     for node in graph.nodes:
-        output, linked = graph.tensors[node.outputs[0]], bool(links(graph, node))
-        if output.dtype is not DType.INT8:
-            continue
+        output, linked = node.outputs[0], bool(links(graph, node))
         if mixes(graph, node) or (linked and node.op == "DEPTHWISE_CONV_2D"):
             least, most = accumulators(graph, node, found)
-            found[output.index] = Range(*node.params.requant.outputs_between(least, most))
+            found[output] = Range(*node.params.requant.outputs_between(least, most))
         if linked:
-            found[output.index] = _with_constants(graph, node, found)
+            found[output] = _with_constants(graph, node, found)
     return found
 
 
