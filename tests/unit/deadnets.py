@@ -33,15 +33,19 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class DeadNetwork:
-    """Layer by layer; `last` is the tensor that the next one reads, `made` are all before."""
+    """Layer by layer; `last` is the tensor that the next one reads, `made` are all before.
 
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    Attributes:
+        wide: Whether the next tensors are int16.
+    """
+
+    def __init__(self, seed: int, *, wide: bool = False) -> None:
+        self.rng, self.wide = np.random.default_rng(seed), wide
         self.network = Network(self.rng)
         batches = int(self.rng.choice([1, 1, 1, 2]))
         height, width = (int(n) for n in self.rng.integers(3, 8, 2))
         depth = int(self.rng.choice([1, 3, 8]))
-        self.last = self.network.tensor(i8(batches, height, width, depth))
+        self.last = self.network.tensor(self.tensor(batches, height, width, depth))
         self.first = self.last
         self.made = [self.last]
 
@@ -52,6 +56,19 @@ class DeadNetwork:
     @property
     def is_image(self) -> bool:
         return len(self.shape) == 4
+
+    def tensor(
+        self, *shape: int, scale: float = 0.06, zero_point: int = -5, unit: float | None = None
+    ) -> writer.Tensor:
+        """Args:
+        scale, zero_point: Of an int8 tensor.
+        unit: The scale of an int16 one; None for one of the same range.
+        """
+        return (
+            i16(*shape, scale=unit or scale / 256)
+            if self.wide
+            else i8(*shape, scale=scale, zero_point=zero_point)
+        )
 
     def add(
         self,
@@ -134,23 +151,30 @@ class DeadNetwork:
         self.add(op, [self.last, *more], output, options)
 
     def unary(self, op: str) -> None:
-        scale, zero_point = (1 / 256, -128) if op in ("LOGISTIC", "SOFTMAX") else (0.05, -9)
+        output = self.tensor(*self.shape, scale=0.05, zero_point=-9)
+        if op in ("LOGISTIC", "SOFTMAX"):
+            output = self.tensor(*self.shape, scale=1 / 256, zero_point=-128, unit=2.0**-15)
+        if op == "TANH":
+            output = self.tensor(*self.shape, scale=1 / 128, zero_point=0, unit=2.0**-15)
         options: dict[int, Option] = {}
         if op == "LEAKY_RELU":
             options[LeakyReluOptions.ALPHA] = float32(float(self.rng.choice([-0.5, 0.0, 0.1, 3])))
         if op == "SOFTMAX":
             options[SoftmaxOptions.BETA] = float32(1.0)
-        self.add(op, [self.last], i8(*self.shape, scale=scale, zero_point=zero_point), options)
+        self.add(op, [self.last], output, options)
 
     def binary(self, op: str, other: int, *, swapped: bool = False) -> None:
         """With another tensor whose shape broadcasts, or one that was `constant`."""
         pair = [other, self.last] if swapped else [self.last, other]
         shape = np.broadcast_shapes(*(self.network.tensors[i].shape for i in pair))
-        self.add(op, pair, i8(*shape, scale=0.09, zero_point=3), {0: int8(self.activation())})
+        output = self.tensor(*shape, scale=0.09, zero_point=3)
+        self.add(op, pair, output, {0: int8(self.activation())})
 
     def constant(self, *shape: int) -> int:
-        data = self.rng.integers(-128, 128, shape).astype(np.int8)
-        return self.network.tensor(writer.constant(data, [0.03], [2]))
+        data = self.rng.integers(-128, 128, shape)
+        wide = writer.constant((256 * data).astype(np.int16), [0.03 / 256], [0])
+        narrow = writer.constant(data.astype(np.int8), [0.03], [2])
+        return self.network.tensor(wide if self.wide else narrow)
 
     def concatenation(self, axis: int, parts: Sequence[int]) -> None:
         """Of `parts`, which are rescaled to the last one's scale."""
@@ -176,25 +200,19 @@ class DeadNetwork:
         sides = [1 if i in gone else n for i, n in enumerate(self.shape)]
         shape = [n for i, n in enumerate(sides) if keep or i not in gone]
         inputs = [self.last, self.network.constant(np.array(axes, np.int32))]
-        output = i8(*shape, scale=0.04, zero_point=7)
+        output = self.tensor(*shape, scale=0.04, zero_point=7)
         self.add("MEAN", inputs, output, {ReducerOptions.KEEP_DIMS: boolean(keep)})
 
     def flatten(self) -> None:
         self.like("RESHAPE", (self.shape[0], int(np.prod(self.shape[1:]))))
 
-    def through(self, kind: int) -> None:
-        """Out of int8 and back: int16, perhaps with a layer, or float."""
-        wide = replace(i16(*self.shape), scales=(0.001,))
-        if kind == TensorType.FLOAT32:
-            self.add("DEQUANTIZE", [self.last], writer.Tensor(self.shape, TensorType.FLOAT32))
-        else:
-            self.add("QUANTIZE", [self.last], wide)
-            if self.is_image and self.rng.random() < 0.5:
-                shape = (8, 1, 1, self.shape[-1])
-                one: dict[int, Option] = {s: int32(1) for s in (1, 2)}
-                output = replace(wide, shape=(*self.shape[:-1], 8))
-                self.last = self.network.weighted("CONV_2D", self.last, shape, output, one)
-        self.add("QUANTIZE", [self.last], i8(*self.shape))
+    def quantize(self, *, wide: bool) -> None:
+        self.wide = wide
+        self.add("QUANTIZE", [self.last], self.tensor(*self.shape))
+
+    def through_float(self) -> None:
+        self.add("DEQUANTIZE", [self.last], writer.Tensor(self.shape, TensorType.FLOAT32))
+        self.quantize(wide=self.wide)
 
     def file(self, *more: int) -> bytes:
         """Args:
@@ -213,9 +231,9 @@ class DeadNetwork:
     ) -> None:
         rng, n, channels = self.rng, self.network, shape[axis]
         zero_point = int(rng.choice([-128, -128, -5, 0, 127]))
-        output = i8(*out, scale=0.06, zero_point=zero_point)
+        output = self.tensor(*out, scale=0.06, zero_point=zero_point)
         if rng.random() < 0.1:
-            output = replace(output, scales=(float(np.float32(1e-5)),))  # shifts to the left
+            output = replace(output, scales=(output.scales[0] / 6000,))  # shifts to the left
         weights = rng.integers(-127, 128, (channels, int(np.prod(shape)) // channels))
         weights = np.moveaxis(weights.reshape(channels, *np.delete(shape, axis)), 0, axis)
         single = rng.random() < 0.3
@@ -223,22 +241,26 @@ class DeadNetwork:
         source = n.tensors[self.last]
         sums = np.rint(rng.normal(0, 0.1, channels) / scales / source.scales[0]).astype(np.int64)
         rows = np.moveaxis(weights, axis, 0)
+        wide_sums = self.wide and (axis == 3 or rng.random() < 0.8)
         for channel in np.flatnonzero(rng.random(channels) < rng.choice([0.0, 0.5, 0.9, 1.0])):
             how = rng.integers(6)
             if how == 0:
                 rows[channel] = 0
             elif how == 1 and not single:
-                scales[channel] = rng.choice([1e-9, 1e-20, 0.5])
+                scales[channel] = rng.choice([1e-9, 1e-20, 0.008 if self.wide else 0.5])
             else:
                 far = int(rng.choice([1 << 22, 1 << 22, 1 << 30, (1 << 31) - 2000]))
+                far <<= 8 * wide_sums
                 sums[channel] = far if how == 5 else -far
         if axis == 0 and rng.random() < 0.5:
             rows[..., rng.random(shape[-1]) < 0.5] = 0  # columns that are not read
-        point = int(rng.choice([0, -3, 127])) if single and op == "FULLY_CONNECTED" else 0
+        asymmetric = single and op == "FULLY_CONNECTED" and not self.wide
+        point = int(rng.choice([0, -3, 127])) if asymmetric else 0
         stored = np.clip(weights + point, -128, 127).astype(np.int8)
         kernel = writer.constant(stored, scales.tolist(), [point] * len(scales), axis)
         products = [float(np.float32(source.scales[0] * float(s))) for s in scales]
-        bias = writer.constant(sums.astype(np.int32), products, [0] * len(scales))
+        dtype = np.int64 if wide_sums else np.int32
+        bias = writer.constant(sums.astype(dtype), products, [0] * len(scales))
         absent: list[list[int]] = [[], [-1]]
         more = absent[rng.integers(2)] if rng.random() < 0.15 else [n.tensor(bias)]
         self.add(op, [self.last, self._perhaps_shared(kernel), *more], output, options)
@@ -334,11 +356,9 @@ class _Random:
         self.made.pad(self.pick((0, 0), (0, 0), (1, 2)))
 
     def unary(self) -> None:
-        op = self.pick("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE")
-        if op == "TANH":
-            self.made.add(op, [self.made.last], i8(*self.made.shape, scale=1 / 128, zero_point=0))
-        else:
-            self.made.unary(self.pick(op, op, op, "SOFTMAX"))
+        narrow = "RELU" if self.made.wide else "HARD_SWISH"
+        op = self.pick("RELU", "RELU6", "LEAKY_RELU", narrow, "LOGISTIC", "TANH", "QUANTIZE")
+        self.made.unary(self.pick(op, op, op, "SOFTMAX"))
 
     def constant(self) -> None:
         shape = self.made.shape
@@ -354,17 +374,19 @@ class _Random:
         def around(index: int) -> list[int]:
             return np.delete(self.made.network.tensors[index].shape, axis).tolist()
 
+        kind = self.made.network.tensors[self.made.last].type
         fitting = [
             i
             for i in self.made.made
-            if self.made.network.tensors[i].type == TensorType.INT8
+            if self.made.network.tensors[i].type == kind
             and len(self.made.network.tensors[i].shape) == rank
             and around(i) == around(self.made.last)
         ]
         parts = [self.made.last, *(self.pick(*fitting) for _ in range(self.rng.integers(3)))]
         if self.rng.random() < 0.15:
             tensor = self.made.network.tensors[self.made.last]
-            data = self.rng.integers(-128, 128, tensor.shape).astype(np.int8)
+            dtype = np.int16 if self.made.wide else np.int8
+            data = self.rng.integers(-128, 128, tensor.shape).astype(dtype)
             constant = writer.constant(data, tensor.scales, tensor.zero_points or ())
             parts.append(self.made.network.tensor(constant))
         self.rng.shuffle(parts)
@@ -401,13 +423,22 @@ class _Random:
             self.made.dense(self.pick(1, 4, 8, 10, 16, 24), depth)
 
     def through(self) -> None:
-        self.made.through(self.pick(TensorType.INT16, TensorType.FLOAT32))
+        if self.rng.random() < 0.5:
+            self.made.through_float()
+        else:
+            self.made.quantize(wide=not self.made.wide)
 
     def elsewhere(self) -> None:
         """Goes on from a tensor that others have read already."""
-        images = [i for i in self.made.made if len(self.made.network.tensors[i].shape) == 4]
-        candidates = [i for i in images if self.made.network.tensors[i].type == TensorType.INT8]
-        self.made.last = self.pick(*candidates)
+        tensors, last = self.made.network.tensors, self.made.last
+        self.made.last = self.pick(
+            *(
+                i
+                for i in self.made.made
+                if len(tensors[i].shape) == 4 and tensors[i].type == tensors[last].type
+            ),
+            last,
+        )
 
     def output(self) -> None:
         if self.made.last != self.made.first:
@@ -419,7 +450,7 @@ class _Random:
 
 def random_network(seed: int) -> bytes:
     """Convolutions with what may stand between them, then perhaps fully connected layers."""
-    made = DeadNetwork(seed)
+    made = DeadNetwork(seed, wide=seed % 4 == 3)
     more = _Random(made)
     made.conv(more.pick(6, 8, 12, 17), more.pick(1, 3))
     for _ in range(int(made.rng.integers(3, 9))):

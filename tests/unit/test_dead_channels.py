@@ -28,11 +28,12 @@ from tinydeploy.verify import compare_layers
 def extremes(graph: Graph) -> Iterator[list[Array]]:
     """Inputs that are all the smallest, the largest, 0, and each of the two at random."""
     rng = np.random.default_rng(0)
-    tensors = [graph.tensors[i] for i in graph.inputs]
-    yield [np.full(t.shape, -128, np.int8) for t in tensors]
-    yield [np.full(t.shape, 127, np.int8) for t in tensors]
-    yield [np.full(t.shape, t.zero_point, np.int8) for t in tensors]
-    yield [rng.choice(np.array([-128, 127], np.int8), t.shape) for t in tensors]
+    tensors = [(graph.tensors[i], np.iinfo(graph.tensors[i].dtype.numpy)) for i in graph.inputs]
+    yield [np.full(t.shape, limits.min, limits.dtype) for t, limits in tensors]
+    yield [np.full(t.shape, limits.max, limits.dtype) for t, limits in tensors]
+    yield [np.full(t.shape, t.zero_point, limits.dtype) for t, limits in tensors]
+    ends = [(t.shape, np.array([limits.min, limits.max], limits.dtype)) for t, limits in tensors]
+    yield [rng.choice(both, shape) for shape, both in ends]
 
 
 def same(graph: Graph, smaller: Graph) -> None:
