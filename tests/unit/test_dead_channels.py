@@ -18,6 +18,7 @@ from tinydeploy.device import LayerResult
 from tinydeploy.graph import Array, Graph
 from tinydeploy.inputs import random_inputs
 from tinydeploy.ops.convolution import Requantization
+from tinydeploy.ops.requantization_16x8 import Requantization16x8
 from tinydeploy.tflite import writer
 from tinydeploy.tflite.reader import loads
 from tinydeploy.tflite.writer import Option
@@ -204,6 +205,24 @@ def test_what_the_user_reads_stays_whole() -> None:
     assert smaller.nodes[0].params.out_c == 16
 
 
+def test_an_input_that_nobody_reads() -> None:
+    made = Chain()
+    made.conv(8, 1)
+    n = made.network
+    unused = n.tensor(i8(1, 4))
+    model = writer.Model(tuple(n.tensors), tuple(n.operators), (made.first, unused), (made.last,))
+    graph = loads(writer.write(model), "net")
+    smaller = drop_dead_channels(graph)
+    same(graph, smaller)
+    assert smaller.nodes[0].params.out_c == 8
+
+
+def test_nothing_is_computed() -> None:
+    """Of a graph whose nodes have been folded."""
+    graph = replace(loads(Chain().file(), "net"), nodes=(), outputs=())
+    assert drop_dead_channels(graph) is graph
+
+
 def test_nothing_is_dead() -> None:
     made = Chain(dead=0)
     made.conv(8, 1)
@@ -211,16 +230,30 @@ def test_nothing_is_dead() -> None:
     assert drop_dead_channels(graph) is graph
 
 
-@pytest.mark.parametrize("zero_point", [-128, 5, 127])
-@pytest.mark.parametrize("middle", [-(1 << 30), -200, 0, (1 << 30) - 200])
-def test_outputs_near_the_ends_of_32_bits(middle: int, zero_point: int) -> None:
-    """Bounds hold for every accumulator in between, wrapped or not."""
-    requant = Requantization(((1 << 31) - 1,), (1,), (0,), (0,), 0, zero_point, -128, 127)
-    sums = np.arange(middle - 300, middle + 300)
-    least, most = requant.outputs_between(sums[:1], sums[-1:])
-    outputs = requant.apply(sums[:, np.newaxis])
-    assert least <= outputs.min()
-    assert most >= outputs.max()
+_STEEPEST = ((1 << 31) - 1,)
+
+
+@pytest.mark.parametrize(
+    ("requant", "wraps_at"),
+    [
+        (Requantization(_STEEPEST, (1,), (0,), (0,), 0, -128, -128, 127), 1 << 30),
+        (Requantization(_STEEPEST, (1,), (0,), (0,), 0, 5, -128, 127), 1 << 30),
+        (Requantization(_STEEPEST, (1,), (0,), (0,), 0, 127, -128, 127), 1 << 30),
+        (Requantization16x8(_STEEPEST, (1,), False, (0,), (0,), -(1 << 15), 32767), 1 << 30),
+        (Requantization16x8(_STEEPEST, (1,), True, (0,), (0,), -(1 << 15), 32767), 1 << 30),
+        (Requantization16x8(_STEEPEST, (-9,), True, (0,), (0,), -(1 << 15), 32767), 1 << 40),
+    ],
+)
+def test_outputs_near_the_ends_of_32_bits(
+    requant: Requantization | Requantization16x8, wraps_at: int
+) -> None:
+    """Bounds hold for every accumulator in between, whether its output wraps or not."""
+    for middle in (-wraps_at, -200, 0, wraps_at - 200, wraps_at, wraps_at + 40000):
+        sums = np.arange(middle - 300, middle + 300)
+        least, most = requant.outputs_between(sums[:1], sums[-1:])
+        outputs = requant.apply(sums[:, np.newaxis])
+        assert least <= outputs.min()
+        assert most >= outputs.max()
 
 
 def test_a_difference_is_shown_where_the_model_has_it() -> None:

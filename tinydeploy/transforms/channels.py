@@ -132,7 +132,7 @@ def groups(graph: Graph) -> Mapping[int, Ints]:
 
 
 def whole(graph: Graph) -> set[int]:
-    """Runtime tensors that keep every channel: the user's, and what other operators touch."""
+    """Tensors that keep every channel: the user's, and what other operators read or write."""
     found = {*graph.inputs, *graph.outputs}
     for node in graph.nodes:
         if not mixes(graph, node) and not links(graph, node):

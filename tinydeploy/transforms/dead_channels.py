@@ -38,8 +38,9 @@ def drop_dead_channels(graph: Graph) -> Graph:
 
 def _needed_groups(graph: Graph, known: Mapping[int, Range], group_of: Mapping[int, Ints]) -> Mask:
     """Which groups of channels stay: those that outputs depend on, and what rounds them up."""
-    needed = np.zeros(1 + max(int(group.max()) for group in group_of.values()), np.bool_)
-    for tensor in whole(graph):
+    count = 1 + max((int(group.max()) for group in group_of.values()), default=-1)
+    needed = np.zeros(count, np.bool_)
+    for tensor in whole(graph) & group_of.keys():
         needed[group_of[tensor]] = True
     mixing = [node for node in reversed(graph.nodes) if mixes(graph, node)]
     reads = [_reads(graph, node, known) for node in mixing]
