@@ -267,14 +267,13 @@ class DeadNetwork:
 
     def _perhaps_shared(self, kernel: writer.Tensor) -> int:
         """Weights of another node where they fit, now and then."""
+
+        def kind(tensor: writer.Tensor) -> tuple[Any, ...]:
+            return (tensor.type, tensor.shape, len(tensor.scales), tensor.zero_points, tensor.axis)
+
         for index, other in enumerate(self.network.tensors):
-            same = (other.shape, len(other.scales), other.zero_points, other.axis) == (
-                kernel.shape,
-                len(kernel.scales),
-                kernel.zero_points,
-                kernel.axis,
-            )
-            if same and other.data is not None and self.rng.random() < 0.3:
+            fits = other.data is not None and kind(other) == kind(kernel)
+            if fits and self.rng.random() < 0.3:
                 return index
         return self.network.tensor(kernel)
 
