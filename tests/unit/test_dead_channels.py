@@ -287,7 +287,7 @@ def test_a_difference_is_shown_where_the_model_has_it() -> None:
 def test_on_cores(board: str, runner: str, tmp_path: Path) -> None:
     """Built and compared with TFLite Micro, layer by layer, which knows of no dead channels."""
     require("host-cc" if board == "host" else runner, "oracle")
-    for seed in range(4 if board == "host" else 2):
+    for seed in range(4) if board == "host" else (1, 3):  # the last has int16 layers
         model = tmp_path / f"net{seed}.tflite"
         model.write_bytes(random_network(seed))
         out = tmp_path / f"{board}{seed}"
