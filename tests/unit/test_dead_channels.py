@@ -177,6 +177,19 @@ def test_a_block_that_adds_to_its_own_input() -> None:
     assert channels == [4, 4, 4, 8]
 
 
+def test_fully_connected_layers_keep_their_eights() -> None:
+    """Of 16 channels 12 are alive: as many would take longer, without the kernel for eights."""
+    for dead, kept in ((4, 16), (8, 8)):
+        made = Chain()
+        made.mean()
+        made.dead = dead
+        made.dense(16)
+        made.dead = 0
+        made.dense(8)
+        _, channels = made.dropped()
+        assert channels == [8, 8, kept, 8]
+
+
 def test_everything_is_dead() -> None:
     made = Chain(dead=16)
     made.dead = 10

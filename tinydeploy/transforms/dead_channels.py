@@ -19,8 +19,9 @@ from ..ops.base import OperatorView
 from .channels import BINARY, Ints, Mask, columns, groups, mixes, whole
 from .ranges import Range, accumulators, bias_of, of_columns, ranges, reads_padding, weights_of
 
-# Kernels take channels by fours.
-_UNIT = 4
+# Kernels take channels by fours; FULLY_CONNECTED with DSP instructions takes a quarter less time
+# where it can take them by eights.
+_FOURS, _EIGHTS = 4, 8
 
 
 def drop_dead_channels(graph: Graph) -> Graph:
@@ -43,7 +44,7 @@ def _needed_groups(graph: Graph, known: Mapping[int, Range], group_of: Mapping[i
     for tensor in whole(graph) & group_of.keys():
         needed[group_of[tensor]] = True
     mixing = [node for node in reversed(graph.nodes) if mixes(graph, node)]
-    reads = [_reads(graph, node, known) for node in mixing]
+    reads, units = [_reads(graph, node, known) for node in mixing], _units(graph)
     before, now = -1, int(needed.sum())
     while now != before:
         before = now
@@ -52,11 +53,24 @@ def _needed_groups(graph: Graph, known: Mapping[int, Range], group_of: Mapping[i
             read_columns = columns(graph, node)[read[rows].any(axis=0)]
             needed[group_of[node.inputs[0]][read_columns]] = True
         if now == needed.sum():
-            for node in mixing:
-                group, fixed = group_of[node.outputs[0]], known[node.outputs[0]].fixed
-                needed[group[_to_round_up(needed[group], fixed)]] = True
+            for tensor, unit in units.items():
+                group, fixed = group_of[tensor], known[tensor].fixed
+                needed[group[_to_round_up(needed[group], fixed, unit)]] = True
         now = int(needed.sum())
     return needed
+
+
+def _units(graph: Graph) -> Mapping[int, int]:
+    """Tensor -> of what its channels remain a multiple, where kernels care."""
+    found: dict[int, int] = {}
+    for node in graph.nodes:
+        if not mixes(graph, node):
+            continue
+        found.setdefault(node.outputs[0], _FOURS)
+        depths = graph.tensors[node.inputs[1]].shape
+        if node.op == "FULLY_CONNECTED" and all(depth % _EIGHTS == 0 for depth in depths):
+            found.update({node.inputs[0]: _EIGHTS, node.outputs[0]: _EIGHTS})
+    return found
 
 
 def _reads(graph: Graph, node: Node, known: Mapping[int, Range]) -> Mask:
@@ -71,10 +85,10 @@ def _reads(graph: Graph, node: Node, known: Mapping[int, Range]) -> Mask:
     return read
 
 
-def _to_round_up(needed: Mask, fixed: Mask) -> Ints:
-    """Channels that make those needed a multiple of `_UNIT`: fixed ones first, which cost least."""
+def _to_round_up(needed: Mask, fixed: Mask, unit: int) -> Ints:
+    """Channels that make those needed a multiple of `unit`: fixed ones first, which cost least."""
     count = int(needed.sum())
-    wanted = max(-(-count // _UNIT), 1) * _UNIT
+    wanted = max(-(-count // unit), 1) * unit
     return np.lexsort((~fixed, ~needed))[count:wanted]
 
 
