@@ -152,6 +152,24 @@ def test_parts_of_a_concatenation_lose_their_own_channels() -> None:
     assert kept.channels == (*range(8, 16), *range(16 + 4, 16 + 12))
 
 
+@pytest.mark.parametrize("op", ["MEAN", "TRANSPOSE"])
+def test_another_dimension_of_the_same_size(op: str) -> None:
+    """Channels that turn into something else stay, though there are as many of that."""
+    made = Chain()
+    *around, width, _ = made.shape
+    made.dead = width - 4
+    made.conv(width, 1)
+    made.dead = 0
+    if op == "MEAN":
+        made.mean((3,))
+    else:
+        made.like(op, (*around, width, width), constant=[0, 1, 3, 2])
+    made.dense(5, depth=width)
+    assert width > 4
+    _, channels = made.dropped()
+    assert channels == [8, width, width, 5]
+
+
 def test_a_block_that_adds_to_its_own_input() -> None:
     """What only the block itself reads, nobody reads."""
     made = Chain(dead=0)
@@ -191,11 +209,12 @@ def test_fully_connected_layers_keep_their_eights() -> None:
 
 
 def test_everything_is_dead() -> None:
-    made = Chain(dead=16)
-    made.dead = 10
-    made.conv(10, 1)
-    _, channels = made.dropped()
-    assert channels == [4, 10]
+    for dead in (0, 16):
+        made = Chain(dead=dead)
+        made.dead = 10
+        made.conv(10, 1)
+        _, channels = made.dropped()
+        assert channels == [4, 10]
 
 
 def test_a_border_is_no_constant() -> None:

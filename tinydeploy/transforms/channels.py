@@ -21,7 +21,7 @@ TYPES = (DType.INT8, DType.INT16)
 
 BINARY = ("ADD", "SUB", "MUL")
 _ELEMENTWISE = ("RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE")
-_POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
+_SPATIAL = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD")
 
 
 def runtime_inputs(graph: Graph, node: Node) -> list[Tensor]:
@@ -96,14 +96,14 @@ def _sources(node: Node, shape: tuple[int, ...], channels: int) -> Ints:
 
 
 def _goes_by_channel(node: Node, last: int) -> bool:
-    """Whether indices along the dimension `last` stay what they are, each for itself."""
-    if node.op == "PAD":
-        return bool(node.params.paddings[last] == (0, 0))
+    """Whether indices along the dimension `last`, of one size before and after, stay what they are,
+    each for itself.
+    """
     if node.op == "MEAN":
         return last not in node.params.axes
     if node.op == "TRANSPOSE":
         return bool(node.params.permutation[last] == last)
-    return node.op in (*BINARY, *_ELEMENTWISE, *_POOLS, "CONCATENATION")
+    return node.op in (*BINARY, *_ELEMENTWISE, *_SPATIAL, "CONCATENATION")
 
 
 def groups(graph: Graph) -> Mapping[int, Ints]:
