@@ -17,6 +17,7 @@ from ..graph import DType, Graph, Node, Tensor
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
+# Of tensors whose channels are linked.
 TYPES = (DType.INT8, DType.INT16)
 
 BINARY = ("ADD", "SUB", "MUL")
@@ -62,7 +63,9 @@ class Link:
 
 
 def links(graph: Graph, node: Node) -> Sequence[Link]:
-    """One for each runtime input, if they say all that the output is computed from; else none."""
+    """One for each runtime input, if they say all that the output is made of, constants aside;
+    else none.
+    """
     inputs, output = runtime_inputs(graph, node), graph.tensors[node.outputs[0]]
     if any(not t.shape or t.dtype not in TYPES for t in (*inputs, output)):
         return ()

@@ -45,19 +45,19 @@ def _needed_groups(graph: Graph, known: Mapping[int, Range], group_of: Mapping[i
         needed[group_of[tensor]] = True
     mixing = [node for node in reversed(graph.nodes) if mixes(graph, node)]
     reads, units = [_reads(graph, node, known) for node in mixing], _units(graph)
-    before, now = -1, int(needed.sum())
-    while now != before:
-        before = now
+    while True:
+        before = needed.sum()
         for node, read in zip(mixing, reads, strict=True):
             rows = needed[group_of[node.outputs[0]]]
             read_columns = columns(graph, node)[read[rows].any(axis=0)]
             needed[group_of[node.inputs[0]][read_columns]] = True
-        if now == needed.sum():
-            for tensor, unit in units.items():
-                group, fixed = group_of[tensor], known[tensor].fixed
-                needed[group[_to_round_up(needed[group], fixed, unit)]] = True
-        now = int(needed.sum())
-    return needed
+        if needed.sum() > before:
+            continue
+        for tensor, unit in units.items():
+            group, fixed = group_of[tensor], known[tensor].fixed
+            needed[group[_to_round_up(needed[group], fixed, unit)]] = True
+        if needed.sum() == before:
+            return needed
 
 
 def _units(graph: Graph) -> Mapping[int, int]:
