@@ -13,14 +13,17 @@ import pytest
 from rich.console import Console
 
 from tests.support import REPOSITORY
+from tinydeploy.compare import Comparison
 from tinydeploy.errors import InputError, RequestError
 from tinydeploy.report import junit, schema, table, terminal
+from tinydeploy.report.comparison import print_comparison
 from tinydeploy.report.report import (
     Accuracy,
     Difference,
     Elf,
     Instructions,
     Layer,
+    LeftOut,
     Memory,
     Model,
     Report,
@@ -221,6 +224,17 @@ def test_what_is_shown_of_layers_is_whole_at_any_width(width: int) -> None:
         assert layer.op in rows
         if layer.instructions is not None:
             assert f"{layer.instructions:,}" in rows
+
+
+def test_a_comparison_says_what_an_engine_leaves_out() -> None:
+    left_out = LeftOut(channels=2160, of_channels=3252, macs=3_723_188, weights_bytes=184_556)
+    reports = (dataclasses.replace(VERIFIED, left_out=left_out), VERIFIED)
+    to = Console(width=100, file=io.StringIO())
+    print_comparison(Comparison(reports, inputs=1, outputs_equal=1), to)
+    assert isinstance(to.file, io.StringIO)
+    shown = to.file.getvalue()
+    assert shown.count("dead channels 2,160 of 3,252") == 1
+    assert "3,723,188 MACs" in shown
 
 
 def test_a_difference_is_named() -> None:
