@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,14 +64,17 @@ def _left_out(whole: Graph, planned: Graph) -> r.LeftOut | None:
     if not left:
         return None
     channels = sum(t.kept.of if t.kept else t.shape[-1] for t in outputs if t.shape)
-    before, after = _macs_and_weights(whole), _macs_and_weights(planned)
+    layers = {node.index for node in planned.nodes}
+    before, after = _macs_and_weights(whole, layers), _macs_and_weights(planned, layers)
     return r.LeftOut(sum(left), channels, before[0] - after[0], before[1] - after[1])
 
 
-def _macs_and_weights(graph: Graph) -> tuple[int, int]:
-    used = {i for node in graph.nodes for i in node.inputs if i >= 0}
-    weights = sum(graph.tensors[i].bytes for i in used if graph.tensors[i].is_constant)
-    return sum(getattr(node.params, "macs", 0) for node in graph.nodes), weights
+def _macs_and_weights(graph: Graph, layers: Set[int]) -> tuple[int, int]:
+    """Of these layers; weights that two of them share count twice, as two they may become."""
+    nodes = [node for node in graph.nodes if node.index in layers]
+    used = [t for node in nodes for t in graph.node_inputs(node) if t is not None]
+    weights = sum(t.bytes for t in used if t.is_constant)
+    return sum(getattr(node.params, "macs", 0) for node in nodes), weights
 
 
 def _blocks(plan: Plan) -> tuple[r.Block, ...]:

@@ -85,7 +85,7 @@ def run(
         if (layers and number == 0) or differs_first:
             steps = client.infer(sent, layers=True).layers
             counts = {step.index: step.count for step in steps}
-            same, culprit = _compare_layers(graph, steps, oracle.layers(sample), number)
+            same, culprit = compare_layers(graph, steps, oracle.layers(sample), number)
             if differs_first:
                 first = culprit or _first_output(graph, got, expected, number)
             elif culprit is not None:
@@ -114,7 +114,7 @@ def computed_of(tensor: Tensor, whole: Array) -> Array:
     return kept.reshape(tensor.shape)
 
 
-def _compare_layers(
+def compare_layers(
     graph: Graph, steps: Sequence[LayerResult], expected: Mapping[int, Array], number: int
 ) -> tuple[dict[int, bool], Difference | None]:
     """Each layer's verdict, and the first difference among them."""

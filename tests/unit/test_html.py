@@ -23,7 +23,7 @@ from tinydeploy.report.evaluation import (
     ModelResult,
 )
 from tinydeploy.report.pictures import Point
-from tinydeploy.report.report import Block, Model, Report, Tool
+from tinydeploy.report.report import Block, LeftOut, Model, Report, Tool
 
 NASTY = HOSTILE + "<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}' onclick='"
 ARENA = (
@@ -173,6 +173,13 @@ def test_what_a_report_says_is_on_its_page() -> None:
     ):
         assert text in page
     assert "RAM plan" in page
+
+
+def test_dead_channels_are_on_its_page() -> None:
+    left_out = LeftOut(channels=2160, of_channels=3252, macs=3_723_188, weights_bytes=184_556)
+    page = html.report_page(dataclasses.replace(VERIFIED, left_out=left_out))
+    assert "dead channels of 3,252 left out" in page
+    assert "dead channels" not in html.report_page(VERIFIED)
 
 
 def test_what_an_evaluation_says_is_on_its_page() -> None:

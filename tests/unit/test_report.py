@@ -13,8 +13,10 @@ import pytest
 from rich.console import Console
 
 from tests.support import REPOSITORY
+from tinydeploy.compare import Comparison
 from tinydeploy.errors import InputError, RequestError
 from tinydeploy.report import cost_table, junit, schema, table, terminal
+from tinydeploy.report.comparison import print_comparison
 from tinydeploy.report.report import (
     Accuracy,
     Cost,
@@ -22,6 +24,7 @@ from tinydeploy.report.report import (
     Elf,
     Instructions,
     Layer,
+    LeftOut,
     Memory,
     Model,
     Report,
@@ -248,6 +251,17 @@ def test_a_profile_names_kernels_at_any_width(width: int) -> None:
     assert max(map(len, rows.splitlines())) <= width
     words = " ".join(rows.split())
     assert width < 70 or f"0 {'conv' if width < 80 else 'CONV_2D'} s8 3x3 dsp 9.22k" in words
+
+
+def test_a_comparison_says_what_an_engine_leaves_out() -> None:
+    left_out = LeftOut(channels=2160, of_channels=3252, macs=3_723_188, weights_bytes=184_556)
+    reports = (dataclasses.replace(VERIFIED, left_out=left_out), VERIFIED)
+    to = Console(width=100, file=io.StringIO())
+    print_comparison(Comparison(reports, inputs=1, outputs_equal=1), to)
+    assert isinstance(to.file, io.StringIO)
+    shown = to.file.getvalue()
+    assert shown.count("dead channels 2,160 of 3,252") == 1
+    assert "3,723,188 MACs" in shown
 
 
 def test_a_difference_is_named() -> None:

@@ -104,11 +104,10 @@ class Requantization:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(least, most) outputs of exact accumulators from `lowest` to `highest`, all [channels].
 
-        An output rises with its accumulator as long as neither leaves 32 bits, so it is enough to
-        look at both ends.
+        An output rises with its accumulator as long as nothing leaves 32 bits on the way, the zero
+        point added, so it is enough to look at both ends.
         """
-        left = np.maximum(self.shifts, 0)
-        limit = np.int64(1) << (31 - left)
+        limit = ((1 << 31) - 256) >> np.maximum(self.shifts, 0)
         exact = (-limit <= lowest) & (highest < limit)
         least = np.where(exact, self.apply(lowest), self.low).astype(np.int64)
         most = np.where(exact, self.apply(highest), self.high).astype(np.int64)

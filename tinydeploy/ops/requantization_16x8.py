@@ -68,6 +68,23 @@ class Requantization16x8:
             scaled = multiply_by_quantized_multiplier(wrapped, self.multipliers, self.shifts)
         return np.clip(scaled, self.low, self.high).astype(np.int16)
 
+    def outputs_between(
+        self, lowest: NDArray[np.int64], highest: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(least, most) outputs of exact accumulators from `lowest` to `highest`, all [channels].
+
+        An output rises with its accumulator as long as nothing wraps on the way.
+        """
+        largest = np.maximum(-lowest, highest)
+        if self.wide:
+            mantissa, right = narrow_multiplier(self.multipliers, self.shifts)
+            exact = (largest * mantissa) >> right < INT32_MAX
+        else:
+            exact = largest <= INT32_MAX >> np.maximum(self.shifts, 0)
+        least = np.where(exact, self.apply(lowest), self.low).astype(np.int64)
+        most = np.where(exact, self.apply(highest), self.high).astype(np.int64)
+        return least, most
+
     @cached_property
     def is_narrow(self) -> bool:
         """Whether sums of 32 bits do, and `records` can say what comes of them."""

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .report import Report
+from .table import left_out_text
 from .terminal import BAD, GOOD, SOFT, STRONG, Signs, indented, printable, signs, table
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def print_comparison(found: Comparison, to: Console) -> None:
         )
     to.print(title)
     to.print(indented(_figures(found, sign), above=1))
+    for report in found.reports:
+        for line in left_out_text(report.left_out):
+            to.print(indented(Text(f"{report.engine} ").append(line), above=1))
     if any(layer.instructions is not None for layer in first.layers):
         to.print(indented(_layers(found, sign), above=1))
     to.print(indented(_verdict(found, sign), above=1))

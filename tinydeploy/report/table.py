@@ -95,10 +95,11 @@ def _memory(memory: Memory, left_out: LeftOut | None, sign: Signs) -> Renderable
             parts.append(f"{name} ", SOFT).append(f"{taken:,} B").append("    ")
     parts.rstrip()
     head = (bars, Text()) if bars.row_count else ()  # the host has neither
-    return Group(*head, parts, *_left_out(left_out))
+    return Group(*head, parts, *left_out_text(left_out))
 
 
-def _left_out(left_out: LeftOut | None) -> list[Text]:
+def left_out_text(left_out: LeftOut | None) -> list[Text]:
+    """A line; none where nothing was left out."""
     if left_out is None:
         return []
     line = Text.assemble(("dead channels ", SOFT), f"{left_out.channels:,}")
