@@ -34,12 +34,22 @@ typedef struct {
   "sxtb16 lr, r12, ror #8\n\t"                                                       \
   "sxtb16 r12, r12\n\t" PAIR("r4", "r5") NEXT_PAIR("r6", "r7") NEXT_PAIR("r8", "r9") \
       NEXT_PAIR("r10", "r11")
-/* r3, r12, lr: multiplier, scale, offset. */
-#define FINISH_PAIR(a, both)                                           \
-  "subs " both ", " both ", " a                                        \
-  "\n\t"                                                               \
-  "asrs " both ", " both ", #8\n\t" TD_FINISH(a, a, "r3", "r12", "lr") \
-      TD_FINISH(both, both, "r3", "r12", "lr")
+/* TD_FINISH in three steps; r3, r12, lr: multiplier, scale, offset. */
+#define HIGH(a, both)           \
+  "subs " both ", " both ", " a \
+  "\n\t"                        \
+  "asrs " both ", " both        \
+  ", #8\n\t"                    \
+  "smmlar " a ", " a ", r3, " a \
+  "\n\t"                        \
+  "smmlar " both ", " both ", r3, " both "\n\t"
+#define AWAY(v) "add " v ", " v ", " v ", asr #31\n\t"
+#define OUT(v, to)     \
+  "smmlsr " v ", " v   \
+  ", r12, lr\n\t"      \
+  "ssat " v ", #8, " v \
+  "\n\t"               \
+  "strb " v ", [r1" to "\n\t"
 /* r11 += products of neighbours among four inputs. */
 #define PRODUCTS(word)     \
   "sxtb16 r12, " word      \
@@ -48,10 +58,14 @@ typedef struct {
   "\n\t"                   \
   "smlad r11, " word ", r12, r11\n\t"
 
+/* A turn of the loop is seven quads: with eight it would not stay in an instruction cache of 1 KB.
+ * The first turn enters it where as many are left as there are beyond whole turns.
+ */
 static void run_row(row *r, const int8_t *weights) {
   register const int8_t *r0 __asm__("r0") = weights;
   register row *r6 __asm__("r6") = r;
   __asm__ volatile(
+      ".balign 4\n\t" /* for adr */
       "ldmia r6, {r1, r2, r3, r4, r5}\n\t"
       "mov r6, r1\n\t"
       "mov r11, #0\n"
@@ -60,8 +74,16 @@ static void run_row(row *r, const int8_t *weights) {
       "ldr r9, [r6], #4\n\t" PRODUCTS("r8") PRODUCTS("r9")
       "cmp r6, r2\n\t"
       "bne 1b\n\t"
-      "subs r12, r2, r1\n\t" /* bit 3: an odd number of eights */
-      "lsl r12, r12, #28\n\t"
+      "subs r6, r2, r1\n\t"
+      "lsrs r6, r6, #2\n\t"
+      "add r8, r6, #6\n\t"
+      "movs r7, #7\n\t"
+      "udiv r8, r8, r7\n\t"
+      "mls r6, r8, r7, r6\n\t" /* -quads that the first turn leaves out */
+      "adr r8, 2f\n\t"
+      "adr r9, 3f\n\t"
+      "sub r9, r9, r8\n\t"
+      "mls r12, r6, r9, r8\n\t"
       "ldmia r5, {r8, r9, r10}\n\t"
       "push {r1, r2, r11, r12}\n\t"
       "push {r3, r4, r8, r9, r10}\n"
@@ -74,24 +96,20 @@ static void run_row(row *r, const int8_t *weights) {
       "subs r6, r6, r2\n\t"
       "sub r8, r8, r2\n\t"
       "sub r10, r10, r2\n\t"
-      "cmp r3, #0\n\t"
-      "bne 3f\n"
-      "2:\n\t" QUAD("", "") QUAD("", "")
-      "3:\n\t" QUAD("", "") QUAD("ldr lr, [sp, #24]\n\t", "cmp r1, lr\n\t")
+      "mov pc, r3\n"
+      "2:\n\t" QUAD("", "")
+      "3:\n\t" QUAD("", "") QUAD("", "") QUAD("", "") QUAD("", "") QUAD("", "")
+      QUAD("ldr lr, [sp, #24]\n\t", "cmp r1, lr\n\t")
       "bne 2b\n\t"
       "ldmia sp, {r1, r2, r3, r12, lr}\n\t"
-      FINISH_PAIR("r4", "r5")
-      "strb r5, [r1, #1]\n\t"
-      FINISH_PAIR("r6", "r7")
-      "strb r6, [r1, #2]\n\t"
-      "strb r7, [r1, #3]\n\t"
-      FINISH_PAIR("r8", "r9")
-      "strb r8, [r1, #4]\n\t"
-      "strb r9, [r1, #5]\n\t"
-      FINISH_PAIR("r10", "r11")
-      "strb r10, [r1, #6]\n\t"
-      "strb r11, [r1, #7]\n\t"
-      "strb r4, [r1], #8\n\t"
+      HIGH("r4", "r5") HIGH("r6", "r7") HIGH("r8", "r9") HIGH("r10", "r11")
+      "cmn lr, #128\n\t" /* what is below zero ends at -128, however it is rounded */
+      "beq 2f\n\t"
+      AWAY("r4") AWAY("r5") AWAY("r6") AWAY("r7")
+      AWAY("r8") AWAY("r9") AWAY("r10") AWAY("r11")
+      "\n2:\n\t"
+      OUT("r5", ", #1]") OUT("r6", ", #2]") OUT("r7", ", #3]") OUT("r8", ", #4]")
+      OUT("r9", ", #5]") OUT("r10", ", #6]") OUT("r11", ", #7]") OUT("r4", "], #8")
       "str r1, [sp]\n\t"
       "cmp r1, r2\n\t"
       "bne 1b\n\t"
@@ -105,7 +123,9 @@ static void run_row(row *r, const int8_t *weights) {
 #undef PAIR
 #undef NEXT_PAIR
 #undef QUAD
-#undef FINISH_PAIR
+#undef HIGH
+#undef AWAY
+#undef OUT
 #undef PRODUCTS
 
 #else
