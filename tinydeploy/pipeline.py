@@ -88,13 +88,18 @@ def prepare(request: BuildRequest) -> Prepared:
     graph = loads(content, request.model.stem, request.model.name)
     target = Target(board.core.isas, Optimize(request.optimize))
     emission = ENGINES[request.engine].emit(graph, target, Context(request, board, content))
-    files = {**emission.files, **board_files(board)}
+    around = board_files(board)
     if request.app is None:
-        files |= _firmware_files(request.firmware, graph, board)
-        module = CModule(files, library=emission.library)
-    else:
-        files |= app.files(request.app)
-        module = CModule(files, include_dirs=(".", app.FOLDER), library=emission.library)
+        around |= _firmware_files(request.firmware, graph, board)
+    # libc.c copies rows of tensors for kernels.
+    module = CModule(
+        {**emission.files, **around},
+        library=emission.library,
+        aside=frozenset(around) - {"libc.c"},
+    )
+    if request.app is not None:
+        files = {**module.files, **app.files(request.app)}
+        module = replace(module, files=files, include_dirs=(".", app.FOLDER))
     return Prepared(request, graph, content, board, emission.plan, module, emission.arena)
 
 

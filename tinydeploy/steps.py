@@ -79,6 +79,8 @@ class Steps:
             flags = [*base.cxx_flags(flags), *_library_flags(self.module.library)]
         if PurePosixPath(source).name == _MEMORY_FUNCTIONS:
             flags += self.toolchain.memory_function_flags()
+        if source in {f"src/{path}" for path in self.module.aside}:
+            flags += ["-Os"]
         flags += ["-Werror"] if self.strict else []
         # C++ gets the C library's own headers: the string.h of src/ is for code without one.
         include = "-iquote" if source.endswith(".cc") else "-I"

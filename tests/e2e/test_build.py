@@ -60,6 +60,18 @@ def test_compile_commands_are_what_is_run(reference: Project) -> None:
     (out / "again.o").unlink()
 
 
+def test_what_no_inference_runs_is_compiled_for_size(reference: Project) -> None:
+    entries = json.loads((reference.folder / "out" / "compile_commands.json").read_text())
+    levels = {}
+    for entry in entries:
+        *_, last = (a for a in entry["arguments"] if a.startswith("-O"))
+        levels[entry["file"].removeprefix("src/")] = last
+    fast = {name for name, level in levels.items() if level == "-O2"}
+    assert {"main.c", "startup.c", "wire.c"} <= levels.keys() - fast
+    assert {"model.c", "libc.c"} <= fast
+    assert fast - {"model.c", "libc.c"} == {name for name in levels if name.startswith("td_s8_")}
+
+
 def test_the_sources_are_clean_under_stricter_warnings(reference: Project) -> None:
     out = reference.folder / "out"
     strict = ("-Wpedantic", "-Wshadow", "-Wcast-qual", "-Wundef", "-Wstrict-prototypes", "-Werror")

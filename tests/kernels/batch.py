@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.kernels.case import Case
-from tests.kernels.cases import beyond_oracle, cases_of
+from tests.kernels.cases import always, beyond_oracle, cases_of
 from tinydeploy.emit.model import model_source
 from tinydeploy.graph import Array
 from tinydeploy.ops import OPERATORS
@@ -78,9 +78,9 @@ class Variant:
 
 
 def draw_cases(operator: str, count: int, start: int) -> tuple[Case, ...]:
-    """`count` cases, those beyond the oracle, and more for kernels that none of these are for; the
-    same for the same `start`."""
-    cases = [*_draw(operator, count, start), *beyond_oracle(operator)]
+    """`count` cases, those that are always tried, those beyond the oracle, and more for kernels
+    that none of these are for; the same for the same `start`."""
+    cases = [*_draw(operator, count, start), *always(operator), *beyond_oracle(operator)]
     wanted = {k.name for k in OPERATORS[operator].KERNELS if k.isa in _ISAS} - _tried(cases)
     for more in range(1, _MOST_DRAWS):
         if not wanted:

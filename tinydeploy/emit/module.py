@@ -37,12 +37,14 @@ class CModule:
         defines: Preprocessor symbols for every file, name -> value.
         include_dirs: Folders relative to src that `#include` looks in.
         library: What is linked beside them; None for nothing.
+        aside: The files that no inference runs: compiled for size, whatever the goal.
     """
 
     files: Mapping[str, str]
     defines: Mapping[str, str] = field(default_factory=dict)
     include_dirs: tuple[str, ...] = (".",)
     library: Library | None = None
+    aside: frozenset[str] = frozenset()
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -49,13 +49,13 @@ void td_s8_fully_connected__dsp(const td_fully_connected *p, const int8_t *in, i
                                 void *scratch);
 
 /* in_depth and out_depth are multiples of 8, weights_zero_point and requant_step are 0, low and
- * high are -128 and 127, no weight is -128, and no sum leaves 24 bits. weights: [out_depth / 8,
- * in_depth / 4, 4, 2] words, 8-byte aligned, indices over output channels by eights, input by
- * fours, pairs of channels a and b, odd and even inputs. A word holds two int16 a + 256 b. folded:
- * [out_depth / 2, 2], of each pair:
+ * high are -128 and 127, no weight is -128, and no sum leaves 24 bits. weights: [out_depth / 8]
+ * times where the sums of eight channels start, int32 [4, 2], of each pair of channels a and b
  *     folded[a] - sum over even d of weights[a, d] * weights[a, d + 1]
- *     folded[a] + 256 folded[b].
- * requant: multiplier, scale, offset as in td_record. scratch: not used. */
+ *     folded[a] + 256 folded[b],
+ * and [in_depth / 4, 4, 2] words, indices over input by fours, pairs, odd and even inputs; a word
+ * holds two int16 a + 256 b. 8-byte aligned. folded: not used. requant: multiplier, scale, offset
+ * as in td_record. scratch: not used. */
 void td_s8_fully_connected_eights__dsp(const td_fully_connected *p, const int8_t *in, int8_t *out,
                                        void *scratch);
 

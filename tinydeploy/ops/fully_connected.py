@@ -139,8 +139,6 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
     kept, folded = fold(requant, weights.data.astype(np.int64) - p.weights_zero_point, bias)
     stored = (kept + p.weights_zero_point).astype(np.int8)
     start, rows = _tables(requant, folded, kernel)
-    if kernel is EIGHTS:
-        start = _pair_starts(start, stored)
     if kernel is SCALAR:
         start = (start - 128 * kept.sum(axis=1)).astype(np.int32)
     shared = bool((rows == rows[0]).all())
@@ -153,8 +151,8 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         "low": p.requant.low,
         "high": p.requant.high,
         "requant_step": 0 if shared else rows.shape[1],
-        "weights": _pack(stored, kernel),
-        "folded": Constant("bias", start),
+        "weights": _pack_eights(stored, start) if kernel is EIGHTS else _pack(stored, kernel),
+        "folded": None if kernel is EIGHTS else Constant("bias", start),
         "requant": Constant("requant", rows[:1] if shared else rows),
     }
     return KernelCall(
@@ -238,8 +236,6 @@ def _pack(weights: Array, kernel: Kernel) -> Constant:
     """The layouts that td_fully_connected.h asks for."""
     if kernel.isa is Isa.MVE:
         return helium.weights(weights)
-    if kernel is EIGHTS:
-        return _pack_eights(weights)
     if kernel.isa is Isa.DSP:
         return _pack_pairs(_blocks(weights, 4))
     above = (_blocks(weights, 4)[..., ::-1].astype(np.int16) + 128).astype(np.uint8)
@@ -263,14 +259,16 @@ def _pack_pairs(blocks: Array) -> Constant:
     return Constant("weights", both.view(np.int8), align=4)
 
 
-def _pack_eights(weights: Array) -> Constant:
-    """int16 a + 256 b of channels a and b, in bytes: [eights, quads, 4, 2, 2, 2]."""
+def _pack_eights(weights: Array, folded: Array) -> Constant:
+    """Of eight channels each: where their sums start, int16 a + 256 b of channels a and b."""
     channels, depth = weights.shape
     split = weights.reshape(channels // 8, 4, 2, depth // 4, 2, 2)
     eight, pair, member, quad, step, parity = range(6)
     ordered = split.transpose(eight, quad, pair, parity, step, member).astype(np.int16)
     both = ordered[..., ::-1, :, 0] + 256 * ordered[..., ::-1, :, 1]
-    return Constant("weights", np.ascontiguousarray(both, dtype="<i2").view(np.int8), align=8)
+    words = np.ascontiguousarray(both, dtype="<i2").view("<i4").reshape(channels // 8, -1)
+    starts = _pair_starts(folded, weights).reshape(channels // 8, 8)
+    return Constant("weights", np.hstack([starts, words]).astype("<i4").view(np.int8), align=8)
 
 
 MVE = Kernel("td_s8_fully_connected__mve", Isa.MVE, _helium)

@@ -16,6 +16,13 @@ def cases_of(operator: str) -> st.SearchStrategy[Case]:
     return strategy
 
 
+def always(operator: str) -> tuple[Case, ...]:
+    """Cases that are tried whatever is drawn: sizes that a kernel treats each in its own way."""
+    module = importlib.import_module(f"{__name__}.{operator.lower()}")
+    cases: tuple[Case, ...] = getattr(module, "ALWAYS", ())
+    return cases
+
+
 def beyond_oracle(operator: str) -> tuple[Case, ...]:
     """Cases where TensorFlow Lite Micro aborts, or leaves the answer to the processor."""
     module = importlib.import_module(f"{__name__}.{operator.lower()}")
