@@ -114,16 +114,17 @@ static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, u
 typedef struct {
   int32_t both, a; /* a's start + 256 times b's, modulo 2^32; a's start */
   int32_t of_a[3]; /* multiplier, scale, offset */
-  int32_t of_b[3];
+  int32_t of_b[3]; /* as td_finish_upper has them */
 } td_pair_record;
 
-static inline int32_t td_upper(int32_t both, int32_t a) {
-  return (int32_t)((uint32_t)both - (uint32_t)a) >> 8;
+static inline int8_t td_finish_a(const td_pair_record *of, int32_t a) {
+  const td_record record = {0, of->of_a[0], of->of_a[1], of->of_a[2]};
+  return td_finish(record, a);
 }
 
-static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
-  const td_record record = {0, of[0], of[1], of[2]};
-  return td_finish(record, acc);
+static inline int8_t td_finish_b(const td_pair_record *of, int32_t both, int32_t a) {
+  const td_record record = {0, of->of_b[0], of->of_b[1], of->of_b[2]};
+  return td_finish_upper(record, (int32_t)((uint32_t)both - (uint32_t)a));
 }
 
 /* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
@@ -226,10 +227,7 @@ static inline int32_t td_skipped(int32_t words) {
   "ldr pc, [sp, #24]\n" \
   "2:\n\t" TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
 #endif
-#define TD_UPPER(both, a)      \
-  "sub " both ", " both ", " a \
-  "\n\t"                       \
-  "asr " both ", " both ", #8\n\t"
+#define TD_UPPER(both, a) "sub " both ", " both ", " a "\n\t"
 #define TD_JOIN(a, b) "bfi " a ", " b ", #8, #8\n\t"
 #define TD_STORE               \
   "strh r6, [r2]\n\t"          \
@@ -239,17 +237,22 @@ static inline int32_t td_skipped(int32_t words) {
   "strh r9, [r2, r3]\n\t"      \
   "add r2, r2, r3, lsl #1\n\t"
 
-#define TD_FINISH_4(FINISH, first, second, third, fourth)                                   \
+#define TD_FINISH_A(FINISH, first, second, third, fourth)                                   \
   "ldmia lr!, {r10, r11, r12}\n\t" FINISH(first, first, "r10", "r11", "r12")                \
       FINISH(second, second, "r10", "r11", "r12") FINISH(third, third, "r10", "r11", "r12") \
           FINISH(fourth, fourth, "r10", "r11", "r12")
+#define TD_FINISH_B(FINISH, first, second, third, fourth)                                \
+  "ldmia lr!, {r10, r11, r12}\n\t"                                                       \
+  "movs r1, #64\n\t" FINISH(first, "r10", "r11", "r12", "r1")                            \
+      FINISH(second, "r10", "r11", "r12", "r1") FINISH(third, "r10", "r11", "r12", "r1") \
+          FINISH(fourth, "r10", "r11", "r12", "r1")
 
 typedef char td_pixels_layout[offsetof(td_pixels, end) == 36 ? 1 : -1];
 
 /* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
  * r9 those of a, r0 walks over `spread`, r1 over the weights; a copy of `pixels` is on the stack,
  * its record moved to where `of_a` is; at label 1 lr is behind the record. */
-#define TD_RUN(name, FINISH)                                                                     \
+#define TD_RUN(name, FINISH, FINISH_UPPER)                                                       \
   static inline void name(const td_pixels *pixels) {                                             \
     register const td_pixels *r0 __asm__("r0") = pixels;                                         \
     __asm__ volatile(                                                                            \
@@ -274,8 +277,8 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 36 ? 1 : -1];
         "cmp r1, r10\n\t"                                                                        \
         "bne 2b\n\t"                                                                             \
         "ldr lr, [sp, #8]\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8")    \
-            TD_UPPER("r5", "r9") TD_FINISH_4(FINISH, "r6", "r7", "r8", "r9") TD_FINISH_4(        \
-                FINISH, "r2", "r3", "r4", "r5") TD_JOIN("r6", "r2") TD_JOIN("r7", "r3")          \
+            TD_UPPER("r5", "r9") TD_FINISH_A(FINISH, "r6", "r7", "r8", "r9") TD_FINISH_B(        \
+                FINISH_UPPER, "r2", "r3", "r4", "r5") TD_JOIN("r6", "r2") TD_JOIN("r7", "r3")    \
                 TD_JOIN("r8", "r4") TD_JOIN("r9", "r5") "ldrd r2, r3, [sp, #12]\n\t" TD_STORE    \
                                                         "str r2, [sp, #12]\n\t"                  \
                                                         "ldr r3, [sp, #28]\n\t"                  \
@@ -285,6 +288,7 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 36 ? 1 : -1];
                                                         "cmp lr, r6\n\t"                         \
                                                         "beq 3f\n\t"                             \
                                                         "add r5, r5, r2\n\t"                     \
+                                                        "ldr r1, [sp, #20]\n\t"                  \
                                                         "ldr r2, [sp, #4]\n\t"                   \
                                                         "rsb r2, r2, r1, lsl #1\n\t"             \
                                                         "str r2, [sp, #20]\n\t"                  \
@@ -302,11 +306,9 @@ typedef char td_pixels_layout[offsetof(td_pixels, end) == 36 ? 1 : -1];
           "memory");                                                                             \
   }
 
-TD_RUN(td_run_pixels, TD_FINISH)
-#ifndef __OPTIMIZE_SIZE__
+TD_RUN(td_run_pixels, TD_FINISH, TD_FINISH_UPPER)
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_pixels_above, TD_FINISH_ABOVE)
-#endif
+TD_RUN(td_run_pixels_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
 #undef TD_WORDS
@@ -315,7 +317,8 @@ TD_RUN(td_run_pixels_above, TD_FINISH_ABOVE)
 #undef TD_UPPER
 #undef TD_JOIN
 #undef TD_STORE
-#undef TD_FINISH_4
+#undef TD_FINISH_A
+#undef TD_FINISH_B
 
 #else
 
@@ -332,8 +335,8 @@ static inline void td_run_pixels(const td_pixels *p) {
           both = td_dot2(x[4 * i], word, both);
           a = td_dot2(x[4 * i], td_even_bytes(word), a);
         }
-        out[0] = td_finish_of(record->of_a, a);
-        out[1] = td_finish_of(record->of_b, td_upper(both, a));
+        out[0] = td_finish_a(record, a);
+        out[1] = td_finish_b(record, both, a);
       }
     }
     out += p->next;
@@ -358,8 +361,8 @@ static inline td_sums td_add_word(td_sums sums, uint32_t pixel, uint32_t weights
 
 static inline int8_t *td_finish_pair(const td_pair_record *record, td_sums sums, int8_t *out,
                                      const int8_t *end) {
-  if (out < end) *out++ = td_finish_of(record->of_a, sums.a);
-  if (out < end) *out++ = td_finish_of(record->of_b, td_upper(sums.both, sums.a));
+  if (out < end) *out++ = td_finish_a(record, sums.a);
+  if (out < end) *out++ = td_finish_b(record, sums.both, sums.a);
   return out;
 }
 

@@ -4,6 +4,9 @@
 #include "td_dot.h"
 #include "td_patch.h"
 #include "td_simd.h"
+#if defined(TD_HAS_DSP) && defined(__ARM_FP) && !defined(__OPTIMIZE_SIZE__)
+#include "td_dot_fpu.h"
+#endif
 
 /* One group of one image. */
 typedef struct {
@@ -47,14 +50,26 @@ static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *sprea
 
 static void run_pairs(const td_slice *s, const td_pixels *run) {
 #ifdef __OPTIMIZE_SIZE__
+  const int32_t above = TD_ALWAYS_ABOVE;
   (void)s;
 #else
-  if (TD_ALWAYS_ABOVE || s->above) {
-    td_run_pixels_above(run);
+  const int32_t above = TD_ALWAYS_ABOVE || s->above;
+#endif
+#ifdef TD_DOT_FPU_H
+  if (s->words <= TD_FPU_WORDS) {
+    if (above) {
+      td_run_few_words_above(run);
+    } else {
+      td_run_few_words(run);
+    }
     return;
   }
 #endif
-  td_run_pixels(run);
+  if (above) {
+    td_run_pixels_above(run);
+  } else {
+    td_run_pixels(run);
+  }
 }
 
 /* The last channel, if it is alone: of a pair whose other half goes nowhere. */
