@@ -1,11 +1,11 @@
-/* Inner products of td_dot.h whose weights stay in the floating-point unit's registers for all
- * pixels: pairs of up to TD_FPU_WORDS words. */
+/* Inner products of td_dot.h with the floating-point unit's registers. */
 #ifndef TD_DOT_FPU_H
 #define TD_DOT_FPU_H
 
 enum { TD_FPU_WORDS = 16 };
 
-/* r0 walks over `spread`; r1 to r4 are four pixels, r5 both channels' weights and then those of a;
+/* Pairs of up to TD_FPU_WORDS words, whose weights stay in registers for all pixels.
+ * r0 walks over `spread`; r1 to r4 are four pixels, r5 both channels' weights and then those of a;
  * r6 to r9 are the sums of both channels, r10, r11, r12 and lr those of a.
  * s0 to s15: weights, if fewer the last of them; s16 to s23: the pair's record; s24: where outputs
  * go; s25: `row`; s26: `spread_end`; s27: where the first word is multiplied.
@@ -126,5 +126,146 @@ TD_RUN(td_run_few_words_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 #undef TD_16
 #undef TD_LOAD
 #undef TD_WORD
+
+/* Two pixels by two pairs, and so through a four of channels: first of all fours of pixels the
+ * first two, then the others. The weights, in RAM, are [words, 2]; `weights_end` is theirs.
+ * r0 walks over `spread`, r1 over the weights; r2 to r5 are sums of both channels (first pair,
+ * second pair, two pixels each), r6 to r9 those of a. s0 to s15: both records, but where a
+ * channel's offset would be again s7: `row`, s12: `weights_end`, s15: `spread_end`; s16: the
+ * weights, s17: where outputs go. On the stack: where the first word is multiplied, the second
+ * pixels and their outputs. */
+#define TD_SUMS                \
+  "smlad r2, r10, r12, r2\n\t" \
+  "smlad r3, r11, r12, r3\n\t" \
+  "smlad r4, r10, lr, r4\n\t"  \
+  "smlad r5, r11, lr, r5\n\t"  \
+  "sxtb16 r12, r12\n\t"        \
+  "sxtb16 lr, lr\n\t"          \
+  "smlad r6, r10, r12, r6\n\t" \
+  "smlad r7, r11, r12, r7\n\t" \
+  "smlad r8, r10, lr, r8\n\t"  \
+  "smlad r9, r11, lr, r9\n\t"
+#define TD_WORD           \
+  "ldr r12, [r1], #4\n\t" \
+  "ldr lr, [r1], #4\n\t"  \
+  "ldr r10, [r0], #4\n\t" \
+  "ldr r11, [r0], #12\n\t" TD_SUMS
+/* Two instructions less and a cycle more. */
+#define TD_SHORT_WORD          \
+  "ldrd r12, lr, [r1], #8\n\t" \
+  "ldrd r10, r11, [r0], #16\n\t" TD_SUMS
+
+static inline int32_t td_many_skipped(int32_t words) { return 56 * (-words & 7); }
+
+#define TD_RUN(name, FINISH, FINISH_UPPER)                                                         \
+  static inline void name(const td_pixels *pixels) {                                               \
+    register const td_pixels *r0 __asm__("r0") = pixels;                                           \
+    __asm__ volatile(                                                                            \
+        "sub sp, sp, #16\n\t"                                                                    \
+        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                         \
+        "vldmia r3, {s0-s15}\n\t"                                                              \
+        "vmov s7, r5\n\t" \
+        "vmov s12, r6\n\t" \
+        "vmov s15, r8\n\t" \
+        "vmov s16, s17, r2, r4\n\t" \
+        "adr.w r9, 3f + 1\n\t"                                                                   \
+        "add r9, r9, r7\n\t"                                                               \
+        "adds r6, r1, #8\n\t" \
+        "add r4, r4, r5, lsl #1\n\t"                                                             \
+        "str r9, [sp]\n\t"                                                                  \
+        "strd r6, r4, [sp, #4]\n\t"                                                                  \
+        "mov r0, r1\n"                                                                  \
+        "1:\n\t" /* a tile */                                                               \
+        "vmov r1, s16\n\t"                                                                       \
+        "vmov r2, r6, s0, s1\n\t"                                                             \
+        "vmov r4, r8, s8, s9\n\t"                                                             \
+        "mov r3, r2\n\t"                                                                         \
+        "mov r5, r4\n\t"                                                                         \
+        "mov r7, r6\n\t"                                                                         \
+        "mov r9, r8\n\t"                                                                       \
+        "ldr pc, [sp]\n"                                                                         \
+        "3:\n\t" TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD \
+        "vmov r10, s12\n\t" \
+        "cmp r1, r10\n\t" \
+        "bne.w 3b\n\t" \
+        "sub r2, r2, r6\n\t"                                                                    \
+        "sub r3, r3, r7\n\t"                                                                    \
+        "sub r4, r4, r8\n\t"                                                                    \
+        "sub r5, r5, r9\n\t"                                                                     \
+        "vmov r12, s4\n\t" \
+        "vmov r10, r11, s2, s3\n\t" FINISH("r6", "r6", "r10", "r11", "r12") FINISH("r7", "r7", "r10", "r11", "r12")  \
+        "vmov r10, r11, s10, s11\n\t" FINISH("r8", "r8", "r10", "r11", "r12") FINISH("r9", "r9", "r10", "r11", "r12")  \
+        "movs r1, #64\n\t" \
+        "vmov r10, r11, s5, s6\n\t" FINISH_UPPER("r2", "r10", "r11", "r12", "r1") FINISH_UPPER("r3", "r10", "r11", "r12", "r1")  \
+        "vmov r10, r11, s13, s14\n\t" FINISH_UPPER("r4", "r10", "r11", "r12", "r1") FINISH_UPPER("r5", "r10", "r11", "r12", "r1")  \
+        "bfi r6, r2, #8, #8\n\t"                                                                \
+        "bfi r7, r3, #8, #8\n\t"                                                                \
+        "bfi r6, r8, #16, #8\n\t"                                                                \
+        "bfi r7, r9, #16, #8\n\t"                                                                \
+        "bfi r6, r4, #24, #8\n\t"                                                                \
+        "bfi r7, r5, #24, #8\n\t"                                                                \
+        "vmov r1, s17\n\t"                                                              \
+        "vmov r2, s7\n\t"                                                              \
+        "vmov r3, s15\n\t"                                                                       \
+        "str r6, [r1]\n\t"                                                                     \
+        "str r7, [r1, r2]\n\t"                                                                 \
+        "add r1, r1, r2, lsl #2\n\t"                                                             \
+        "vmov s17, r1\n\t"                                                                       \
+        "cmp r0, r3\n\t"                                                                         \
+        "bne.w 1b\n\t"                                                                           \
+        "ldrd r0, r1, [sp, #4]\n\t"                                                                  \
+        "cbz r0, 2f\n\t" \
+        "movs r2, #0\n\t" \
+        "str r2, [sp, #4]\n\t" \
+        "adds r3, r3, #8\n\t" \
+        "vmov s15, r3\n\t" \
+        "vmov s17, r1\n\t" \
+        "b 1b\n" \
+        "2:\n\t" \
+        "add sp, sp, #16\n\t"                                                                    \
+        : "+r"(r0)                                                                               \
+        :                                                                                        \
+        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
+          "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
+          "s12", "s13", "s14", "s15", "s16", "s17"); \
+  }
+
+TD_RUN(td_run_many_words, TD_FINISH, TD_FINISH_UPPER)
+/* The same for an output zero point of -128. */
+TD_RUN(td_run_many_words_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
+
+#undef TD_RUN
+#undef TD_SHORT_WORD
+#undef TD_WORD
+#undef TD_SUMS
+
+/* From two pairs' weights, 4-byte aligned and apart, to [words, 2]. */
+static inline void td_weave(int8_t *to, const int8_t *first, const int8_t *second, int32_t words) {
+  register int8_t *r0 __asm__("r0") = to;
+  register const int8_t *r1 __asm__("r1") = first;
+  register const int8_t *r2 __asm__("r2") = second;
+  register int32_t r3 __asm__("r3") = words;
+  __asm__ volatile(
+      "b 2f\n"
+      "1:\n\t"
+      "ldmia r1!, {r4, r6, r8, r10}\n\t"
+      "ldmia r2!, {r5, r7, r9, r11}\n\t"
+      "stmia r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+      "2:\n\t"
+      "subs r3, r3, #4\n\t"
+      "bpl 1b\n\t"
+      "b 4f\n"
+      "3:\n\t"
+      "ldr r4, [r1], #4\n\t"
+      "ldr r5, [r2], #4\n\t"
+      "stmia r0!, {r4, r5}\n"
+      "4:\n\t"
+      "tst r3, #3\n\t"
+      "sub r3, r3, #1\n\t"
+      "bne 3b\n\t"
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
+      :
+      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
+}
 
 #endif

@@ -48,29 +48,76 @@ static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *sprea
   }
 }
 
-static void run_pairs(const td_slice *s, const td_pixels *run) {
+static int32_t is_above(const td_slice *s) {
 #ifdef __OPTIMIZE_SIZE__
-  const int32_t above = TD_ALWAYS_ABOVE;
   (void)s;
+  return TD_ALWAYS_ABOVE;
 #else
-  const int32_t above = TD_ALWAYS_ABOVE || s->above;
+  return TD_ALWAYS_ABOVE || s->above;
 #endif
+}
+
+static void run_pairs(const td_slice *s, const td_pixels *run) {
 #ifdef TD_DOT_FPU_H
-  if (s->words <= TD_FPU_WORDS) {
-    if (above) {
-      td_run_few_words_above(run);
-    } else {
-      td_run_few_words(run);
-    }
-    return;
+  if (is_above(s)) {
+    td_run_few_words_above(run);
+  } else {
+    td_run_few_words(run);
   }
-#endif
-  if (above) {
+#else
+  if (is_above(s)) {
     td_run_pixels_above(run);
   } else {
     td_run_pixels(run);
   }
+#endif
 }
+
+#ifdef TD_DOT_FPU_H
+
+static void run_four(const td_slice *s, const td_pixels *run) {
+  if (is_above(s)) {
+    td_run_many_words_above(run);
+  } else {
+    td_run_many_words(run);
+  }
+}
+
+/* The last channels where they are fewer than four: the others go nowhere. */
+static void run_part(const td_slice *s, td_pixels run, int32_t channels) {
+  const td_pair_record records[2] = {run.record[0], run.record[channels > 2]};
+  const uint32_t *const end = run.spread_end;
+  int8_t *to = run.out, fours[16];
+  const int32_t row = run.row;
+  run.record = records;
+  run.out = fours;
+  run.row = 4;
+  for (; run.spread != end; run.spread = run.spread_end) {
+    run.spread_end = run.spread + 4 * s->words;
+    run_four(s, &run);
+    for (int32_t i = 0; i < 16; i += 4, to += row) td_copy(to, fours + i, channels);
+  }
+}
+
+static void run_many_words(const td_slice *s, td_pixels run) {
+  const int32_t pair_bytes = 4 * s->words;
+  const int8_t *from = run.weights;
+  run.weights = s->copy;
+  run.weights_end = s->copy + 2 * pair_bytes;
+  run.skipped = td_many_skipped(s->words);
+  for (int32_t left = s->channels; left > 0; left -= 4, from += 2 * pair_bytes) {
+    td_weave(s->copy, from, left > 2 ? from + pair_bytes : from, s->words);
+    if (left < 4) {
+      run_part(s, run, left);
+      return;
+    }
+    run_four(s, &run);
+    run.record += 2;
+    run.out += 4;
+  }
+}
+
+#endif
 
 /* The last channel, if it is alone: of a pair whose other half goes nowhere. */
 static void run_lone(const td_slice *s, td_pixels run, int8_t *out) {
@@ -101,7 +148,12 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
                    s->spread + pixels * s->words,
                    2 - pixels * row,
                    s->records + channels / 2};
-#ifndef __OPTIMIZE_SIZE__
+#ifdef TD_DOT_FPU_H
+  if (s->words > TD_FPU_WORDS) {
+    run_many_words(s, run);
+    return;
+  }
+#elif !defined(__OPTIMIZE_SIZE__)
   if (td_copies_weights(s->words, pixels)) {
     const td_pair_record *end = run.end;
     const int8_t *from = run.weights;
@@ -114,7 +166,7 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
     }
   } else
 #endif
-      if (channels > 1) {
+  if (channels > 1) {
     run_pairs(s, &run);
   }
   if (channels % 2 == 0) return;
