@@ -2,14 +2,14 @@
 #ifndef TD_DOT_FPU_H
 #define TD_DOT_FPU_H
 
-enum { TD_FPU_WORDS = 16 };
-
-/* Pairs of up to TD_FPU_WORDS words, whose weights stay in registers for all pixels.
- * r0 walks over `spread`; r1 to r4 are four pixels, r5 both channels' weights and then those of a;
- * r6 to r9 are the sums of both channels, r10, r11, r12 and lr those of a.
- * s0 to s15: weights, if fewer the last of them; s16 to s23: the pair's record; s24: where outputs
- * go; s25: `row`; s26: `spread_end`; s27: where the first word is multiplied.
- * From label 1 on the code is to stay in a cache of 1 KB. */
+/* Pairs whose weights stay in registers for all pixels; where they are more than WORDS, those
+ * behind the first ones come in their place, for each four pixels again. r0 walks over `spread`; r1
+ * to r4 are four pixels, r5 both channels' weights and then those of a; r6 to r9 are the sums of
+ * both channels, r10, r11, r12 and lr those of a. s0 on: weights, the first ones to the end; s16 to
+ * s23: the pair's record; s24: where outputs go; s25: `row`; s26: `spread_end`; s27: where the
+ * first word is multiplied; s28: where four pixels begin. On the stack: where the first words are
+ * loaded, `pixels`, the next record, the pair's weights, their end, those that come next. From
+ * label 1 on the code is to stay in a cache of 1 KB. */
 #define TD_WORD(weights)            \
   "vmov r5, " weights               \
   "\n\t"                            \
@@ -24,7 +24,7 @@ enum { TD_FPU_WORDS = 16 };
   "smlad r12, r3, r5, r12\n\t"      \
   "smlad lr, r4, r5, lr\n\t"
 #define TD_LOAD(weights) "vldmia r2!, {" weights "}\n\t"
-#define TD_16(WORD) \
+#define TD_14(WORD) \
   WORD("s0")        \
   WORD("s1")        \
   WORD("s2")        \
@@ -33,48 +33,72 @@ enum { TD_FPU_WORDS = 16 };
   WORD("s5")        \
   WORD("s6")        \
   WORD("s7")        \
-  WORD("s8")        \
-  WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13") WORD("s14") WORD("s15")
+  WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13")
+#define TD_16(WORD) TD_14(WORD) WORD("s14") WORD("s15")
 
-#define TD_RUN(name, FINISH, FINISH_UPPER)                                                         \
+/* How many of `most` words come before the first of these. */
+static inline int32_t td_before(int32_t words, int32_t most) {
+  return (most - words % most) % most;
+}
+
+enum { TD_WORDS = 14, TD_WORDS_ABOVE = 16 };
+
+#define TD_RUN(name, WORDS, last, FINISH, FINISH_UPPER)                                            \
   static inline void name(const td_pixels *pixels) {                                               \
     register const td_pixels *r0 __asm__("r0") = pixels;                                           \
     __asm__ volatile(                                                                            \
-        "sub sp, sp, #16\n\t"                                                                    \
+        "sub sp, sp, #24\n\t"                                                                    \
         "str r0, [sp, #4]\n\t"                                                                   \
         "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                         \
+        "strd r2, r6, [sp, #12]\n\t"                                                             \
         "vmov s24, s25, r4, r5\n\t"                                                              \
         "vmov s26, r8\n\t"                                                                       \
-        "sub r4, r2, r6\n\t"                                                                     \
-        "and r4, r4, #60\n\t" /* 4 * words that are left out */                                  \
-        "movs r5, #21\n\t"                                                                       \
-        "muls r5, r4, r5\n\t"                                                                    \
+        "subs r4, r6, r2\n\t"                                                                    \
+        "movs r5, #42\n\t"                                                                       \
+        "muls r5, r7, r5\n\t"                                                                    \
         "adr.w r1, 3f + 1\n\t"                                                                   \
-        "add r1, r1, r5, lsr #1\n\t"                                                             \
+        "add r1, r1, r5\n\t"                                                                     \
         "vmov s27, r1\n\t"                                                                       \
-        "adr.w r1, 7f + 1\n\t"                                                                   \
-        "add r1, r1, r4\n\t"                                                                     \
+        "cmp r4, #4 * (1 + " last ")\n\t"                                                        \
+        "it hi\n\t"                                                                              \
+        "adrhi.w r1, 5f + 1\n\t"                                                                 \
+        "vmov s28, r1\n\t"                                                                       \
+        "adr.w r1, 8f + 1\n\t"                                                                   \
+        "add r1, r1, r7, lsl #2\n\t"                                                             \
+        "cmp r7, #0\n\t"                                                                         \
+        "it eq\n\t"                                                                              \
+        "adreq.w r1, 7f + 1\n\t"                                                                 \
         "str r1, [sp]\n\t"                                                                       \
-        "b 1f\n\t"                                                                               \
+        "b 1f\n"                                                                                 \
+        "7:\n\t"                                                                                 \
+        "vldmia r2!, {s0-s" last "}\n\t"                                                         \
+        "b 9f\n"                                                                                 \
+        "8:\n\t" WORDS(TD_LOAD)                                                                  \
+        "b 9f\n\t"                                                                               \
         ".p2align 5\n"                                                                           \
         "1:\n\t" /* a pair */                                                                    \
         "vldmia r3!, {s16-s23}\n\t"                                                              \
         "str r3, [sp, #8]\n\t"                                                                   \
         "ldr r0, [r0]\n\t"                                                                       \
+        "adr.w r5, 5f + 1\n\t"                                                                   \
+        "b 2f\n"                                                                                 \
+        "5:\n\t" /* its first words */                                                           \
+        "ldr r2, [sp, #12]\n\t"                                                                  \
         "ldr pc, [sp]\n"                                                                         \
-        "7:\n\t" TD_16(TD_LOAD)                                                                  \
-        "str r2, [sp, #12]\n"                                                                    \
-        "2:\n\t" /* four pixels */                                                               \
+        "9:\n\t"                                                                                 \
+        "str r2, [sp, #20]\n\t"                                                                  \
+        "ldr r1, [sp, #16]\n\t"                                                                  \
         "vmov r5, s27\n\t"                                                                       \
-        "vmov r6, r10, s16, s17\n\t"                                                             \
-        "mov r7, r6\n\t"                                                                         \
-        "mov r8, r6\n\t"                                                                         \
-        "mov r9, r6\n\t"                                                                         \
-        "mov r11, r10\n\t"                                                                       \
-        "mov r12, r10\n\t"                                                                       \
-        "mov lr, r10\n\t"                                                                        \
+        "cmp r1, r2\n\t"                                                                         \
         "bx r5\n"                                                                                \
-        "3:\n\t" TD_16(TD_WORD)                                                                  \
+        "4:\n\t" /* more words */                                                                \
+        "ldr r2, [sp, #20]\n\t"                                                                  \
+        "ldr r1, [sp, #16]\n\t"                                                                  \
+        "vldmia r2!, {s0-s" last "}\n\t"                                                         \
+        "str r2, [sp, #20]\n\t"                                                                  \
+        "cmp r1, r2\n"                                                                           \
+        "3:\n\t" WORDS(TD_WORD)                                                                  \
+        "bhi.w 4b\n\t" /* as compared above, or the pixels below: not HI */                      \
         "sub r6, r6, r10\n\t"                                                                    \
         "sub r7, r7, r11\n\t"                                                                    \
         "sub r8, r8, r12\n\t"                                                                    \
@@ -101,29 +125,44 @@ enum { TD_FPU_WORDS = 16 };
         "add r1, r1, r2, lsl #1\n\t"                                                             \
         "vmov s24, r1\n\t"                                                                       \
         "cmp r0, r3\n\t"                                                                         \
-        "bne.w 2b\n\t"                                                                           \
-        "ldrd r0, r3, [sp, #4]\n\t"                                                                  \
-        "ldr r2, [sp, #12]\n\t"                                                                  \
-        "ldrd r4, r5, [r0, #32]\n\t"                                                             \
-        "add r1, r1, r4\n\t"                                                                     \
+        "beq 6f\n\t"                                                                             \
+        "vmov r5, s28\n"                                                                         \
+        "2:\n\t" /* four pixels */                                                               \
+        "vmov r6, r10, s16, s17\n\t"                                                             \
+        "mov r7, r6\n\t"                                                                         \
+        "mov r8, r6\n\t"                                                                         \
+        "mov r9, r6\n\t"                                                                         \
+        "mov r11, r10\n\t"                                                                       \
+        "mov r12, r10\n\t"                                                                       \
+        "mov lr, r10\n\t"                                                                        \
+        "bx r5\n"                                                                                \
+        "6:\n\t"                                                                                 \
+        "ldrd r0, r3, [sp, #4]\n\t"                                                              \
+        "ldrd r2, r4, [r0, #32]\n\t"                                                             \
+        "add r1, r1, r2\n\t"                                                                     \
         "vmov s24, r1\n\t"                                                                       \
-        "cmp r3, r5\n\t"                                                                         \
+        "ldrd r1, r2, [sp, #12]\n\t"                                                             \
+        "subs r1, r2, r1\n\t"                                                                    \
+        "adds r1, r1, r2\n\t"                                                                    \
+        "strd r2, r1, [sp, #12]\n\t"                                                             \
+        "cmp r3, r4\n\t"                                                                         \
         "bne.w 1b\n\t"                                                                           \
-        "add sp, sp, #16\n\t"                                                                    \
+        "add sp, sp, #24\n\t"                                                                    \
         : "+r"(r0)                                                                               \
         :                                                                                        \
         : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
           "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
           "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23",    \
-          "s24", "s25", "s26", "s27"); \
+          "s24", "s25", "s26", "s27", "s28"); \
   }
 
-TD_RUN(td_run_few_words, TD_FINISH, TD_FINISH_UPPER)
+TD_RUN(td_run_few_words, TD_14, "13", TD_FINISH, TD_FINISH_UPPER)
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_few_words_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
+TD_RUN(td_run_few_words_above, TD_16, "15", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
 #undef TD_16
+#undef TD_14
 #undef TD_LOAD
 #undef TD_WORD
 

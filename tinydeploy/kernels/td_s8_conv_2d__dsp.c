@@ -57,11 +57,13 @@ static int32_t is_above(const td_slice *s) {
 #endif
 }
 
-static void run_pairs(const td_slice *s, const td_pixels *run) {
+static void run_pairs(const td_slice *s, td_pixels *run) {
 #ifdef TD_DOT_FPU_H
   if (is_above(s)) {
+    run->skipped = td_before(s->words, TD_WORDS_ABOVE);
     td_run_few_words_above(run);
   } else {
+    run->skipped = td_before(s->words, TD_WORDS);
     td_run_few_words(run);
   }
 #else
@@ -149,7 +151,7 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
                    2 - pixels * row,
                    s->records + channels / 2};
 #ifdef TD_DOT_FPU_H
-  if (s->words > TD_FPU_WORDS) {
+  if (td_copies_weights(s->words, pixels)) {
     run_many_words(s, run);
     return;
   }
