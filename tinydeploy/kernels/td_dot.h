@@ -130,7 +130,7 @@ static inline int8_t td_finish_b(const td_pair_record *of, int32_t both, int32_t
 /* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
  * the pixels that want them are many. */
 static inline int32_t td_copies_weights(int32_t words, int32_t pixels) {
-  return words > 16 && pixels >= 16;
+  return pixels >= (words > 48 ? 12 : 16) && words > 16;
 }
 
 /* 4-byte aligned and apart. */

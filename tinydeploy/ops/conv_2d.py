@@ -212,7 +212,7 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
 def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
     """Of spread pixels, one patch, and from `td_copies_weights` of td_dot.h on a pair's weights."""
     words = _words(params, kernel)
-    copied = 8 * words if words > 16 and strip >= 16 else 0
+    copied = 8 * words if words > 16 and strip >= (12 if words > 48 else 16) else 0
     column = ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
     if _leaves_words_out(params, kernel):
         column = max(column, 16)  # where td_spread_1 puts the words that are left out
