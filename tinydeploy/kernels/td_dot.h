@@ -36,22 +36,39 @@ typedef struct {
   int32_t quads, half, runs, step;
 } td_runs;
 
-/* All four at once. */
-static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, uint32_t *spread) {
+/* The same in bytes: of a run but for a half, from its end to the next one, of all that is spread
+ * of four pixels; and the half. */
+typedef struct {
+  int32_t run, skipped, spread, half;
+} td_run_bytes;
+
+static inline td_run_bytes td_bytes_of(const td_runs *runs) {
   const int32_t whole = runs->quads - runs->half;
+  const td_run_bytes bytes = {32 * whole, runs->step - 4 * runs->quads,
+                              16 * runs->runs * (runs->quads + whole), runs->half};
+  return bytes;
+}
+
+/* Four pixels at once, from `first` on each `apart` bytes behind the one before. */
+static inline void td_spread_4(const int8_t *first, int32_t apart, const td_run_bytes *bytes,
+                               uint32_t *spread) {
 #ifdef TD_HAS_DSP
   /* A compiler stores them one by one. */
-  register const int8_t *const *r0 __asm__("r0") = from;
+  register const int8_t *r0 __asm__("r0") = first;
   register uint32_t *r1 __asm__("r1") = spread;
-  register int32_t r2 __asm__("r2") = 32 * whole;
-  register int32_t r3 __asm__("r3") = runs->step - 4 * runs->quads;
-  register const uint32_t *r4 __asm__("r4") = spread + 4 * runs->runs * (runs->quads + whole);
-  register int32_t r5 __asm__("r5") = runs->half;
+  register int32_t r2 __asm__("r2") = apart;
+  register const td_run_bytes *r3 __asm__("r3") = bytes;
   __asm__ volatile(
-      "ldmia r0, {r9, r10, r11, r12}\n\t"
-      "push {r2, r3, r4, r5}\n\t"
-      "adds r2, r2, r1\n"
+      "mov r9, r0\n\t"
+      "add r10, r0, r2\n\t"
+      "add r11, r0, r2, lsl #1\n\t"
+      "add r12, r10, r2, lsl #1\n\t"
+      "ldmia r3, {r2, r3, r4, r5}\n\t"
+      "adds r4, r4, r1\n\t"
+      "push {r2, r3, r4, r5}\n"
       "1:\n\t"
+      "adds r2, r2, r1\n"
+      "2:\n\t"
       "ldr r5, [r9], #4\n\t"
       "ldr r6, [r10], #4\n\t"
       "ldr r7, [r11], #4\n\t"
@@ -67,20 +84,9 @@ static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, u
       "sxtb16 r8, r8, ror #8\n\t"
       "stmia r1!, {r5, r6, r7, r8}\n\t"
       "cmp r1, r2\n\t"
-      "bne 1b\n\t"
-      "ldrd r4, r5, [sp, #8]\n\t"
-      "cbnz r5, 4f\n"
-      "2:\n\t"
-      "cmp r1, r4\n\t"
-      "beq 3f\n\t"
-      "ldrd r4, r3, [sp]\n\t"
-      "add r2, r1, r4\n\t"
-      "add r9, r9, r3\n\t"
-      "add r10, r10, r3\n\t"
-      "add r11, r11, r3\n\t"
-      "add r12, r12, r3\n\t"
-      "b 1b\n"
-      "4:\n\t"
+      "bne 2b\n\t"
+      "ldmia sp, {r2, r3, r4, r5}\n\t"
+      "cbz r5, 3f\n\t"
       "ldr r5, [r9], #4\n\t"
       "ldr r6, [r10], #4\n\t"
       "ldr r7, [r11], #4\n\t"
@@ -89,22 +95,27 @@ static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, u
       "sxtb16 r6, r6\n\t"
       "sxtb16 r7, r7\n\t"
       "sxtb16 r8, r8\n\t"
-      "stmia r1!, {r5, r6, r7, r8}\n\t"
-      "b 2b\n"
+      "stmia r1!, {r5, r6, r7, r8}\n"
       "3:\n\t"
+      "add r9, r9, r3\n\t"
+      "add r10, r10, r3\n\t"
+      "add r11, r11, r3\n\t"
+      "add r12, r12, r3\n\t"
+      "cmp r1, r4\n\t"
+      "bne 1b\n\t"
       "add sp, sp, #16\n\t"
-      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5)
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
       :
-      : "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 #else
-  for (int32_t run = 0; run < runs->runs; ++run, spread += 4 * (runs->quads + whole)) {
-    for (int32_t i = 0; i < 4; ++i) {
-      uint32_t *to = spread + i;
-      const int8_t *next = from[i] + run * runs->step;
-      for (int32_t j = 0; j < runs->quads + whole; ++j, to += 4) {
-        const uint32_t word = td_load4(next + j / 2 * 4);
-        *to = j % 2 ? td_odd_bytes(word) : td_even_bytes(word);
-      }
+  const int32_t words = bytes->run / 16 + bytes->half; /* of a run */
+  for (int32_t i = 0; i < 4; ++i, first += apart) {
+    const int8_t *from = first;
+    for (int32_t j = 0; j < bytes->spread / 16; ++j) {
+      const uint32_t word = td_load4(from);
+      spread[4 * j + i] = j % words % 2 ? td_odd_bytes(word) : td_even_bytes(word);
+      if (j % words % 2 == 1 || j % words == words - 1) from += 4;
+      if (j % words == words - 1) from += bytes->skipped;
     }
   }
 #endif

@@ -17,16 +17,19 @@ typedef struct {
   const td_pair_record *records; /* of the group */
   int32_t channels;              /* of its output */
   int32_t words;                 /* of a patch that is spread */
-  int32_t rows_of_fours;  /* a row of weights is one run of a multiple of 4 bytes in the image */
-  int32_t flat;           /* ... and output pixel i is input pixel i */
-  int32_t first_x, end_x; /* between these, the columns of a patch can be read in the image */
-  td_runs runs;           /* of a patch in `column`... */
-  td_runs in_place;       /* ... and in the image */
-  int8_t *column;         /* zeros behind its rows and the patch */
-  uint32_t *spread;       /* [block / 4, words, 4] */
-  int32_t block;          /* pixels spread at once, a multiple of 4 */
-  int8_t *copy;           /* of a pair's weights, where td_copies_weights */
-  int32_t above;          /* the output's zero point is -128 */
+  int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
+  int32_t flat;          /* ... and output pixel i is input pixel i */
+  int32_t last_top, last_left; /* of a patch that lies in the image */
+  int32_t last;                /* where a patch can begin whose rows are read in the image, or -1 */
+  int32_t apart;               /* bytes between the patches of two pixels */
+  td_runs runs;                /* of a patch in `column`... */
+  td_runs in_place;            /* ... and in the image */
+  td_run_bytes bytes;          /* of the latter */
+  int8_t *column;              /* zeros behind its rows and the patch */
+  uint32_t *spread;            /* [block / 4, words, 4] */
+  int32_t block;               /* pixels spread at once, a multiple of 4 */
+  int8_t *copy;                /* of a pair's weights, where td_copies_weights */
+  int32_t above;               /* the output's zero point is -128 */
 } td_slice;
 
 /* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
@@ -203,59 +206,58 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
                s->channels);
 }
 
-/* Where the patch of a pixel starts in the image if its rows can be read there, each as row_bytes
- * bytes: those behind a row count nothing, but lie in the image. Else NULL. */
-static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
-  const td_conv_2d *p = s->p;
-  const int32_t top = y * p->stride_h - p->pad_h;
-  const int32_t inside = x >= s->first_x && x < s->end_x && top >= 0 &&
-                         top + (p->kernel_h - 1) * p->dilation_h < p->in_h;
-  return inside ? s->image + (top * p->in_w + x * p->stride_w - p->pad_w) * p->in_c : NULL;
+static int32_t is_inside(const td_slice *s, int32_t top, int32_t left) {
+  return top >= 0 && top <= s->last_top && left >= 0 && left <= s->last_left;
 }
 
-/* Four pixels, some of whose patches cannot be read in place. */
+/* Those of four pixels that have patches beyond the image's border, or `each` of them. */
 static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel,
-                                                       uint32_t *spread) {
-  const int32_t width = s->p->out_w;
+                                                       uint32_t *spread, int32_t each) {
+  const td_conv_2d *p = s->p;
   for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
-    const int8_t *from = rows_of(s, i / width, i % width);
-    if (from != NULL) {
-      spread_runs(&s->in_place, from, spread);
-    } else {
+    const int32_t top = i / p->out_w * p->stride_h - p->pad_h;
+    const int32_t left = i % p->out_w * p->stride_w - p->pad_w;
+    const int32_t at = (top * p->in_w + left) * p->in_c;
+    if (!is_inside(s, top, left) || at > s->last) {
       spread_runs(&s->runs, patch_of(s, i), spread);
+    } else if (each) {
+      spread_runs(&s->in_place, s->image + at, spread);
     }
   }
 }
 
+/* Rows are read in the image each as row_bytes bytes: those behind a row count nothing. Where they
+ * are all of the image, what is beyond a border is put right afterwards. */
 static void spread_pixels(const td_slice *s, int32_t pixel, uint32_t *spread) {
   const td_conv_2d *p = s->p;
-  const int8_t *from[4], *first = s->image + pixel * p->in_c;
-  int32_t apart = p->in_c;
+  int32_t inside = 1, at = pixel * s->apart;
   if (!s->flat) {
     const int32_t y = pixel / p->out_w, x = pixel - y * p->out_w;
-    first = x + 4 <= s->end_x ? rows_of(s, y, x) : NULL;
-    if (first == NULL) {
-      spread_at_border(s, pixel, spread);
+    const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
+    at = (top * p->in_w + left) * p->in_c;
+    if (x + 4 > p->out_w || at < 0 || at + 3 * s->apart > s->last) {
+      spread_at_border(s, pixel, spread, 1);
       return;
     }
-    apart *= p->stride_w;
+    inside = is_inside(s, top, left) && left + 3 * p->stride_w <= s->last_left;
   }
-  for (int32_t i = 0; i < 4; ++i, first += apart) from[i] = first;
-  td_spread_4(from, &s->in_place, spread);
+  td_spread_4(s->image + at, s->apart, &s->bytes, spread);
+  if (!inside) spread_at_border(s, pixel, spread, 0);
 }
 
-/* What can be read in place: no columns where a row of weights is no run of fours. */
-static void find_columns(td_slice *s) {
+/* What can be read in place: nothing where a row of weights is no run of fours. */
+static void find_insides(td_slice *s) {
   const td_conv_2d *p = s->p;
-  const int32_t spare = p->in_w * p->in_c - p->row_bytes;
-  const int32_t last = spare / p->in_c + p->pad_w;
-  s->first_x = (p->pad_w + p->stride_w - 1) / p->stride_w;
-  s->end_x = s->rows_of_fours && spare >= 0 ? last / p->stride_w + 1 : 0;
-  if (s->end_x > p->out_w) s->end_x = p->out_w;
+  const int32_t row = p->in_w * p->in_c, below = (p->kernel_h - 1) * p->dilation_h;
+  s->last_top = p->in_h - 1 - below;
+  s->last_left = p->in_w - p->kernel_w;
+  s->last = s->rows_of_fours ? (p->in_h - below) * row - p->row_bytes : -1;
   s->flat = s->rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
             p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
   s->in_place = s->runs;
-  s->in_place.step = p->dilation_h * p->in_w * p->in_c;
+  s->in_place.step = p->dilation_h * row;
+  s->bytes = td_bytes_of(&s->in_place);
+  s->apart = p->stride_w * p->in_c;
 }
 
 /* `count` is a multiple of 4. */
@@ -305,7 +307,7 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
       (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
   find_runs(&s);
 #ifndef __OPTIMIZE_SIZE__
-  find_columns(&s);
+  find_insides(&s);
   s.copy = (int8_t *)scratch + 4 * p->strip * s.words + 4 * quads;
   s.above = p->out_zero_point == -128;
 #endif
