@@ -1,6 +1,16 @@
-/* Inner products of td_dot.h with the floating-point unit's registers. */
+/* td_run_pairs of td_dot.h with the floating-point unit's registers, and fours of channels. */
 #ifndef TD_DOT_FPU_H
 #define TD_DOT_FPU_H
+
+#include "td_dot.h"
+
+/* Whether fours of channels are faster than pairs; from 49 words on a pair's weights do not stay in
+ * the cache of a flash. */
+static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
+  return words > 16 && pixels >= (words > 48 ? 12 : 16);
+}
+
+#ifdef TD_HAS_DSP
 
 /* Pairs whose weights stay in registers for all pixels; where they are more than WORDS, those
  * behind the first ones come in their place, for each four pixels again. r0 walks over `spread`; r1
@@ -35,13 +45,6 @@
   WORD("s7")        \
   WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13")
 #define TD_16(WORD) TD_14(WORD) WORD("s14") WORD("s15")
-
-/* How many of `most` words come before the first of these. */
-static inline int32_t td_before(int32_t words, int32_t most) {
-  return (most - words % most) % most;
-}
-
-enum { TD_WORDS = 14, TD_WORDS_ABOVE = 16 };
 
 #define TD_RUN(name, WORDS, last, FINISH, FINISH_UPPER)                                            \
   static inline void name(const td_pixels *pixels) {                                               \
@@ -156,9 +159,9 @@ enum { TD_WORDS = 14, TD_WORDS_ABOVE = 16 };
           "s24", "s25", "s26", "s27", "s28"); \
   }
 
-TD_RUN(td_run_few_words, TD_14, "13", TD_FINISH, TD_FINISH_UPPER)
+TD_RUN(td_run_pairs_any, TD_14, "13", TD_FINISH, TD_FINISH_UPPER)
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_few_words_above, TD_16, "15", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
+TD_RUN(td_run_pairs_above, TD_16, "15", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
 #undef TD_16
@@ -189,13 +192,6 @@ TD_RUN(td_run_few_words_above, TD_16, "15", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABO
   "ldr lr, [r1], #4\n\t"  \
   "ldr r10, [r0], #4\n\t" \
   "ldr r11, [r0], #12\n\t" TD_SUMS
-/* Two instructions less and a cycle more. */
-#define TD_SHORT_WORD          \
-  "ldrd r12, lr, [r1], #8\n\t" \
-  "ldrd r10, r11, [r0], #16\n\t" TD_SUMS
-
-static inline int32_t td_many_skipped(int32_t words) { return 56 * (-words & 7); }
-
 #define TD_RUN(name, FINISH, FINISH_UPPER)                                                         \
   static inline void name(const td_pixels *pixels) {                                               \
     register const td_pixels *r0 __asm__("r0") = pixels;                                           \
@@ -269,17 +265,19 @@ static inline int32_t td_many_skipped(int32_t words) { return 56 * (-words & 7);
           "s12", "s13", "s14", "s15", "s16", "s17"); \
   }
 
-TD_RUN(td_run_many_words, TD_FINISH, TD_FINISH_UPPER)
+TD_RUN(td_run_fours_any, TD_FINISH, TD_FINISH_UPPER)
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_many_words_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
+TD_RUN(td_run_fours_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
-#undef TD_SHORT_WORD
 #undef TD_WORD
 #undef TD_SUMS
 
+#endif
+
 /* From two pairs' weights, 4-byte aligned and apart, to [words, 2]. */
 static inline void td_weave(int8_t *to, const int8_t *first, const int8_t *second, int32_t words) {
+#ifdef TD_HAS_DSP
   register int8_t *r0 __asm__("r0") = to;
   register const int8_t *r1 __asm__("r1") = first;
   register const int8_t *r2 __asm__("r2") = second;
@@ -305,6 +303,57 @@ static inline void td_weave(int8_t *to, const int8_t *first, const int8_t *secon
       : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
       :
       : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "cc", "memory");
+#else
+  for (int32_t i = 0; i < words; ++i, to += 8) {
+    memcpy(to, first + 4 * i, 4);
+    memcpy(to + 4, second + 4 * i, 4);
+  }
+#endif
+}
+
+/* All pairs of `run`, which have so many words; `above` where the output's zero point is -128. */
+static inline void td_run_pairs(td_pixels *run, int32_t words, int32_t above) {
+#ifdef TD_HAS_DSP
+  /* How many words are left out the first time. */
+  if (above) {
+    run->skipped = -words & 15;
+    td_run_pairs_above(run);
+  } else {
+    run->skipped = (14 - words % 14) % 14;
+    td_run_pairs_any(run);
+  }
+#else
+  (void)words;
+  (void)above;
+  td_run_each(run);
+#endif
+}
+
+/* Two pairs, their weights by td_weave. */
+static inline void td_run_fours(td_pixels *run, int32_t words, int32_t above) {
+#ifdef TD_HAS_DSP
+  run->skipped = 56 * (-words & 7); /* bytes of code */
+  if (above) {
+    td_run_fours_above(run);
+  } else {
+    td_run_fours_any(run);
+  }
+#else
+  (void)above;
+  for (int32_t i = 0; i < 2; ++i) {
+    int8_t *out = run->out + 2 * i;
+    const td_pair_record *of = run->record + i;
+    for (const uint32_t *x = run->spread; x != run->spread_end; x += 4 * words - 4) {
+      for (int32_t j = 0; j < 4; ++j, ++x, out += run->row) {
+        td_sums sums = {of->both, of->a};
+        for (int32_t k = 0; k < words; ++k) {
+          sums = td_add_word(sums, x[4 * k], td_load4(run->weights + 8 * k + 4 * i));
+        }
+        td_finish_pair(of, sums, out, out + 2);
+      }
+    }
+  }
+#endif
 }
 
 #endif

@@ -1,11 +1,15 @@
 #include <stddef.h>
 
 #include "td_conv_2d.h"
-#include "td_dot.h"
 #include "td_patch.h"
 #include "td_simd.h"
-#if defined(TD_HAS_DSP) && defined(__ARM_FP) && !defined(__OPTIMIZE_SIZE__)
+
+/* Hosts do as cores with a floating-point unit do. */
+#if !defined(__OPTIMIZE_SIZE__) && (defined(__ARM_FP) || !defined(TD_HAS_DSP))
+#define FOURS
 #include "td_dot_fpu.h"
+#else
+#include "td_dot_pairs.h"
 #endif
 
 /* One group of one image. */
@@ -60,33 +64,7 @@ static int32_t is_above(const td_slice *s) {
 #endif
 }
 
-static void run_pairs(const td_slice *s, td_pixels *run) {
-#ifdef TD_DOT_FPU_H
-  if (is_above(s)) {
-    run->skipped = td_before(s->words, TD_WORDS_ABOVE);
-    td_run_few_words_above(run);
-  } else {
-    run->skipped = td_before(s->words, TD_WORDS);
-    td_run_few_words(run);
-  }
-#else
-  if (is_above(s)) {
-    td_run_pixels_above(run);
-  } else {
-    td_run_pixels(run);
-  }
-#endif
-}
-
-#ifdef TD_DOT_FPU_H
-
-static void run_four(const td_slice *s, const td_pixels *run) {
-  if (is_above(s)) {
-    td_run_many_words_above(run);
-  } else {
-    td_run_many_words(run);
-  }
-}
+#ifdef FOURS
 
 /* The last channels where they are fewer than four: the others go nowhere. */
 static void run_part(const td_slice *s, td_pixels run, int32_t channels) {
@@ -99,24 +77,23 @@ static void run_part(const td_slice *s, td_pixels run, int32_t channels) {
   run.row = 4;
   for (; run.spread != end; run.spread = run.spread_end) {
     run.spread_end = run.spread + 4 * s->words;
-    run_four(s, &run);
+    td_run_fours(&run, s->words, is_above(s));
     for (int32_t i = 0; i < 16; i += 4, to += row) td_copy(to, fours + i, channels);
   }
 }
 
-static void run_many_words(const td_slice *s, td_pixels run) {
+static void run_fours(const td_slice *s, td_pixels run) {
   const int32_t pair_bytes = 4 * s->words;
   const int8_t *from = run.weights;
   run.weights = s->copy;
   run.weights_end = s->copy + 2 * pair_bytes;
-  run.skipped = td_many_skipped(s->words);
   for (int32_t left = s->channels; left > 0; left -= 4, from += 2 * pair_bytes) {
     td_weave(s->copy, from, left > 2 ? from + pair_bytes : from, s->words);
     if (left < 4) {
       run_part(s, run, left);
       return;
     }
-    run_four(s, &run);
+    td_run_fours(&run, s->words, is_above(s));
     run.record += 2;
     run.out += 4;
   }
@@ -134,7 +111,7 @@ static void run_lone(const td_slice *s, td_pixels run, int8_t *out) {
   for (; run.spread != end; run.spread = run.spread_end) {
     run.out = pairs;
     run.spread_end = run.spread + 4 * s->words;
-    run_pairs(s, &run);
+    td_run_pairs(&run, s->words, is_above(s));
     for (int32_t i = 0; i < 8; i += 2, out += row) *out = pairs[i];
   }
 }
@@ -149,13 +126,13 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
                    out,
                    row,
                    s->weights + pair_bytes,
-                   td_skipped(s->words),
+                   0,
                    s->spread + pixels * s->words,
                    2 - pixels * row,
                    s->records + channels / 2};
-#ifdef TD_DOT_FPU_H
-  if (td_copies_weights(s->words, pixels)) {
-    run_many_words(s, run);
+#ifdef FOURS
+  if (td_runs_fours(s->words, pixels)) {
+    run_fours(s, run);
     return;
   }
 #elif !defined(__OPTIMIZE_SIZE__)
@@ -167,12 +144,12 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
     for (; run.record != end; ++run.record, run.out += 2, from += pair_bytes) {
       td_copy_words(s->copy, from, s->words);
       run.end = run.record + 1;
-      run_pairs(s, &run);
+      td_run_pairs(&run, s->words, is_above(s));
     }
   } else
 #endif
   if (channels > 1) {
-    run_pairs(s, &run);
+    td_run_pairs(&run, s->words, is_above(s));
   }
   if (channels % 2 == 0) return;
   run.record = s->records + channels / 2;
