@@ -41,17 +41,6 @@ static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) 
 #endif
 }
 
-/* Bytes of code that computes -words modulo 8 words: a short one comes first. */
-static inline int32_t td_skipped(int32_t words) {
-#ifdef __OPTIMIZE_SIZE__
-  (void)words; /* one by one */
-  return 0;
-#else
-  const int32_t skipped = -words & 7;
-  return 52 * skipped - 4 * (skipped > 0);
-#endif
-}
-
 #ifdef TD_HAS_DSP
 
 /* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. */
@@ -189,7 +178,13 @@ TD_RUN(td_run_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 /* All pairs of `run`, which have so many words; `above` where the output's zero point is -128. */
 static inline void td_run_pairs(td_pixels *run, int32_t words, int32_t above) {
-  run->skipped = td_skipped(words);
+#ifdef __OPTIMIZE_SIZE__
+  (void)words;
+#else
+  /* Bytes of code that computes -words modulo 8 words: a short one comes first. */
+  const int32_t skipped = -words & 7;
+  run->skipped = 52 * skipped - 4 * (skipped > 0);
+#endif
 #ifdef TD_HAS_DSP
   if (above) {
     td_run_above(run);
