@@ -12,14 +12,16 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
 
 #ifdef TD_HAS_DSP
 
-/* Pairs whose weights stay in registers for all pixels; where they are more than WORDS, those
- * behind the first ones come in their place, for each four pixels again. r0 walks over `spread`; r1
- * to r4 are four pixels, r5 both channels' weights and then those of a; r6 to r9 are the sums of
- * both channels, r10, r11, r12 and lr those of a. s0 on: weights, the first ones to the end; s16 to
- * s23: the pair's record; s24: where outputs go; s25: `row`; s26: `spread_end`; s27: where the
- * first word is multiplied; s28: where four pixels begin. On the stack: where the first words are
- * loaded, `pixels`, the next record, the pair's weights, their end, those that come next. From
- * label 1 on the code is to stay in a cache of 1 KB. */
+/* Pairs whose weights stay in registers for all pixels; where they are more than 1 + WORDS, those
+ * behind the first ones come in their place, for each four pixels again.
+ * r0 walks over `spread`; r1 to r4 are four pixels, r5 both channels' weights and then those of a;
+ * r6 to r9 are the sums of both channels, r10, r11, r12 and lr those of a.
+ * s0: the first word of weights; s1 on: the others, the first of them to the end; s17 to s24: the
+ * pair's record; s25: where outputs go; s26: `row`; s27: `spread_end`.
+ * On the stack: where the others are loaded, `pixels`, the next record, the others of the pair,
+ * their end, those that come next, where to go behind the first word, and for further pixels, and
+ * where the others are multiplied, bytes of weights.
+ * From label 1 on the code, and a line before it, is to stay in a cache of 1 KB. */
 #define TD_WORD(weights)            \
   "vmov r5, " weights               \
   "\n\t"                            \
@@ -33,71 +35,80 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
   "smlad r11, r2, r5, r11\n\t"      \
   "smlad r12, r3, r5, r12\n\t"      \
   "smlad lr, r4, r5, lr\n\t"
-#define TD_LOAD(weights) "vldmia r2!, {" weights "}\n\t"
-#define TD_14(WORD) \
-  WORD("s0")        \
-  WORD("s1")        \
-  WORD("s2")        \
-  WORD("s3")        \
-  WORD("s4")        \
-  WORD("s5")        \
-  WORD("s6")        \
-  WORD("s7")        \
-  WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13")
-#define TD_16(WORD) TD_14(WORD) WORD("s14") WORD("s15")
+#define TD_14(WORD)                                                                        \
+  WORD("s1")                                                                               \
+  WORD("s2")                                                                               \
+  WORD("s3") WORD("s4") WORD("s5") WORD("s6") WORD("s7") WORD("s8") WORD("s9") WORD("s10") \
+      WORD("s11") WORD("s12") WORD("s13") WORD("s14")
+#define TD_16(WORD) TD_14(WORD) WORD("s15") WORD("s16")
+/* Of the last ones to the first; six bytes of code each. */
+#define TD_TO_14(weights) "vldmia r2!, {" weights "-s14}\n\tb 9f\n\t"
+#define TD_TO_16(weights) "vldmia r2!, {" weights "-s16}\n\tb 9f\n\t"
+#define TD_LOAD_14                                                                          \
+  TD_TO_14("s1")                                                                            \
+  TD_TO_14("s2")                                                                            \
+  TD_TO_14("s3") TD_TO_14("s4") TD_TO_14("s5") TD_TO_14("s6") TD_TO_14("s7") TD_TO_14("s8") \
+      TD_TO_14("s9") TD_TO_14("s10") TD_TO_14("s11") TD_TO_14("s12")                        \
+          TD_TO_14("s13") "vldmia r2!, {s14}\n\tb 9f\n\t"
+#define TD_LOAD_16                                                                          \
+  TD_TO_16("s1")                                                                            \
+  TD_TO_16("s2")                                                                            \
+  TD_TO_16("s3") TD_TO_16("s4") TD_TO_16("s5") TD_TO_16("s6") TD_TO_16("s7") TD_TO_16("s8") \
+      TD_TO_16("s9") TD_TO_16("s10") TD_TO_16("s11") TD_TO_16("s12") TD_TO_16("s13")        \
+          TD_TO_16("s14") TD_TO_16("s15") "vldmia r2!, {s16}\n\tb 9f\n\t"
 
-#define TD_RUN(name, WORDS, last, FINISH, FINISH_UPPER)                                            \
+#define TD_RUN(name, WORDS, LOAD, last, FINISH, FINISH_UPPER)                                      \
   static inline void name(const td_pixels *pixels) {                                               \
     register const td_pixels *r0 __asm__("r0") = pixels;                                           \
     __asm__ volatile(                                                                            \
-        "sub sp, sp, #24\n\t"                                                                    \
+        "sub sp, sp, #40\n\t"                                                                    \
         "str r0, [sp, #4]\n\t"                                                                   \
         "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                         \
-        "strd r2, r6, [sp, #12]\n\t"                                                             \
-        "vmov s24, s25, r4, r5\n\t"                                                              \
-        "vmov s26, r8\n\t"                                                                       \
-        "subs r4, r6, r2\n\t"                                                                    \
-        "movs r5, #42\n\t"                                                                       \
+        "str r6, [sp, #16]\n\t"                                                                  \
+        "vmov s25, s26, r4, r5\n\t"                                                              \
+        "vmov s27, r8\n\t"                                                                       \
+        "subs r4, r6, r2\n\t" \
+        "str r4, [sp, #36]\n\t"                                                                    \
+        "movs r5, #6\n\t"                                                                        \
         "muls r5, r7, r5\n\t"                                                                    \
         "adr.w r1, 3f + 1\n\t"                                                                   \
-        "add r1, r1, r5\n\t"                                                                     \
-        "vmov s27, r1\n\t"                                                                       \
+        "rsb r7, r5, r5, lsl #3\n\t" /* 42 bytes of code are a word, 6 a load */                 \
+        "add r1, r1, r7\n\t"                                                                     \
+        "str r1, [sp, #32]\n\t"                                                                  \
         "cmp r4, #4 * (1 + " last ")\n\t"                                                        \
         "it hi\n\t"                                                                              \
         "adrhi.w r1, 5f + 1\n\t"                                                                 \
-        "vmov s28, r1\n\t"                                                                       \
+        "str r1, [sp, #28]\n\t"                                                                  \
         "adr.w r1, 8f + 1\n\t"                                                                   \
-        "add r1, r1, r7, lsl #2\n\t"                                                             \
-        "cmp r7, #0\n\t"                                                                         \
-        "it eq\n\t"                                                                              \
-        "adreq.w r1, 7f + 1\n\t"                                                                 \
+        "add r1, r1, r5\n\t"                                                                     \
         "str r1, [sp]\n\t"                                                                       \
-        "b 1f\n"                                                                                 \
-        "7:\n\t"                                                                                 \
-        "vldmia r2!, {s0-s" last "}\n\t"                                                         \
-        "b 9f\n"                                                                                 \
-        "8:\n\t" WORDS(TD_LOAD)                                                                  \
-        "b 9f\n\t"                                                                               \
+        "b 1f\n\t"                                                                               \
+        ".p2align 5\n"                                                                           \
+        "8:\n\t" LOAD                                                                            \
         ".p2align 5\n"                                                                           \
         "1:\n\t" /* a pair */                                                                    \
-        "vldmia r3!, {s16-s23}\n\t"                                                              \
+        "vldmia r3!, {s17-s24}\n\t"                                                              \
+        "vldmia r2!, {s0}\n\t"                                                                   \
         "str r3, [sp, #8]\n\t"                                                                   \
+        "str r2, [sp, #12]\n\t"                                                                  \
         "ldr r0, [r0]\n\t"                                                                       \
         "adr.w r5, 5f + 1\n\t"                                                                   \
+        "str r5, [sp, #24]\n\t"                                                                  \
         "b 2f\n"                                                                                 \
-        "5:\n\t" /* its first words */                                                           \
+        "5:\n\t"                                                                                 \
         "ldr r2, [sp, #12]\n\t"                                                                  \
+        "ldr r1, [sp, #16]\n\t"                                                                  \
         "ldr pc, [sp]\n"                                                                         \
         "9:\n\t"                                                                                 \
+        "ldr r5, [sp, #28]\n\t"                                                                  \
+        "str r5, [sp, #24]\n\t"                                                                  \
         "str r2, [sp, #20]\n\t"                                                                  \
-        "ldr r1, [sp, #16]\n\t"                                                                  \
-        "vmov r5, s27\n\t"                                                                       \
         "cmp r1, r2\n\t"                                                                         \
-        "bx r5\n"                                                                                \
+        "ldr pc, [sp, #32]\n"                                                                    \
         "4:\n\t" /* more words */                                                                \
         "ldr r2, [sp, #20]\n\t"                                                                  \
         "ldr r1, [sp, #16]\n\t"                                                                  \
-        "vldmia r2!, {s0-s" last "}\n\t"                                                         \
+        "vldmia r2!, {s1-s" last "}\n\t"                                                         \
         "str r2, [sp, #20]\n\t"                                                                  \
         "cmp r1, r2\n"                                                                           \
         "3:\n\t" WORDS(TD_WORD)                                                                  \
@@ -106,11 +117,11 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
         "sub r7, r7, r11\n\t"                                                                    \
         "sub r8, r8, r12\n\t"                                                                    \
         "sub r9, r9, lr\n\t"                                                                     \
-        "vmov r1, r2, s18, s19\n\t"                                                              \
-        "vmov r3, s20\n\t" FINISH("r10", "r10", "r1", "r2", "r3")                                \
+        "vmov r1, r2, s19, s20\n\t"                                                              \
+        "vmov r3, s21\n\t" FINISH("r10", "r10", "r1", "r2", "r3")                                \
             FINISH("r11", "r11", "r1", "r2", "r3") FINISH("r12", "r12", "r1", "r2", "r3")        \
                 FINISH("lr", "lr", "r1", "r2", "r3")                                             \
-        "vmov r1, r2, s21, s22\n\t"                                                              \
+        "vmov r1, r2, s22, s23\n\t"                                                              \
         "movs r4, #64\n\t" FINISH_UPPER("r6", "r1", "r2", "r3", "r4")                            \
             FINISH_UPPER("r7", "r1", "r2", "r3", "r4") FINISH_UPPER("r8", "r1", "r2", "r3", "r4") \
                 FINISH_UPPER("r9", "r1", "r2", "r3", "r4")                                       \
@@ -118,55 +129,62 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
         "bfi r11, r7, #8, #8\n\t"                                                                \
         "bfi r12, r8, #8, #8\n\t"                                                                \
         "bfi lr, r9, #8, #8\n\t"                                                                 \
-        "vmov r1, r2, s24, s25\n\t"                                                              \
-        "vmov r3, s26\n\t"                                                                       \
+        "vmov r1, r2, s25, s26\n\t"                                                              \
+        "vmov r3, s27\n\t"                                                                       \
         "strh r10, [r1]\n\t"                                                                     \
         "strh r11, [r1, r2]\n\t"                                                                 \
         "add r1, r1, r2, lsl #1\n\t"                                                             \
         "strh r12, [r1]\n\t"                                                                     \
         "strh lr, [r1, r2]\n\t"                                                                  \
         "add r1, r1, r2, lsl #1\n\t"                                                             \
-        "vmov s24, r1\n\t"                                                                       \
+        "vmov s25, r1\n\t"                                                                       \
         "cmp r0, r3\n\t"                                                                         \
-        "beq 6f\n\t"                                                                             \
-        "vmov r5, s28\n"                                                                         \
-        "2:\n\t" /* four pixels */                                                               \
-        "vmov r6, r10, s16, s17\n\t"                                                             \
-        "mov r7, r6\n\t"                                                                         \
-        "mov r8, r6\n\t"                                                                         \
-        "mov r9, r6\n\t"                                                                         \
-        "mov r11, r10\n\t"                                                                       \
-        "mov r12, r10\n\t"                                                                       \
-        "mov lr, r10\n\t"                                                                        \
-        "bx r5\n"                                                                                \
+        "beq 6f\n"                                                                               \
+        "2:\n\t" /* four pixels, the first word */                                               \
+        "vmov r5, s0\n\t"                                                                        \
+        "vmov r6, r10, s17, s18\n\t"                                                             \
+        "ldmia r0!, {r1, r2, r3, r4}\n\t"                                                        \
+        "smlad r7, r2, r5, r6\n\t"                                                               \
+        "smlad r8, r3, r5, r6\n\t"                                                               \
+        "smlad r9, r4, r5, r6\n\t"                                                               \
+        "smlad r6, r1, r5, r6\n\t"                                                               \
+        "sxtb16 r5, r5\n\t"                                                                      \
+        "smlad r11, r2, r5, r10\n\t"                                                             \
+        "smlad r12, r3, r5, r10\n\t"                                                             \
+        "smlad lr, r4, r5, r10\n\t"                                                              \
+        "smlad r10, r1, r5, r10\n\t"                                                             \
+        "ldr pc, [sp, #24]\n"                                                                    \
         "6:\n\t"                                                                                 \
         "ldrd r0, r3, [sp, #4]\n\t"                                                              \
         "ldrd r2, r4, [r0, #32]\n\t"                                                             \
         "add r1, r1, r2\n\t"                                                                     \
-        "vmov s24, r1\n\t"                                                                       \
-        "ldrd r1, r2, [sp, #12]\n\t"                                                             \
-        "subs r1, r2, r1\n\t"                                                                    \
-        "adds r1, r1, r2\n\t"                                                                    \
-        "strd r2, r1, [sp, #12]\n\t"                                                             \
+        "vmov s25, r1\n\t"                                                                       \
+        "ldr r2, [sp, #16]\n\t" \
+        "ldr r1, [sp, #36]\n\t" \
+        "adds r1, r1, r2\n\t" \
+        "str r1, [sp, #16]\n\t"                                                                  \
         "cmp r3, r4\n\t"                                                                         \
         "bne.w 1b\n\t"                                                                           \
-        "add sp, sp, #24\n\t"                                                                    \
+        "add sp, sp, #40\n\t"                                                                    \
         : "+r"(r0)                                                                               \
         :                                                                                        \
         : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
           "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
           "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23",    \
-          "s24", "s25", "s26", "s27", "s28"); \
+          "s24", "s25", "s26", "s27"); \
   }
 
-TD_RUN(td_run_pairs_any, TD_14, "13", TD_FINISH, TD_FINISH_UPPER)
+TD_RUN(td_run_pairs_any, TD_14, TD_LOAD_14, "14", TD_FINISH, TD_FINISH_UPPER)
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_pairs_above, TD_16, "15", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
+TD_RUN(td_run_pairs_above, TD_16, TD_LOAD_16, "16", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
+#undef TD_LOAD_16
+#undef TD_LOAD_14
+#undef TD_TO_16
+#undef TD_TO_14
 #undef TD_16
 #undef TD_14
-#undef TD_LOAD
 #undef TD_WORD
 
 /* Two pixels by two pairs, and so through a four of channels: first of all fours of pixels the
@@ -316,10 +334,10 @@ static inline void td_run_pairs(td_pixels *run, int32_t words, int32_t above) {
 #ifdef TD_HAS_DSP
   /* How many words are left out the first time. */
   if (above) {
-    run->skipped = -words & 15;
+    run->skipped = (1 - words) & 15;
     td_run_pairs_above(run);
   } else {
-    run->skipped = (14 - words % 14) % 14;
+    run->skipped = 13 - (words - 2) % 14;
     td_run_pairs_any(run);
   }
 #else
