@@ -209,10 +209,15 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     return 4 * ceil_to(patch, 4) + 2 * patch
 
 
+def _copies_from(words: int) -> int:
+    """How many pixels at once have a four of channels' weights copied: `td_runs_fours`."""
+    return 12 if words > 48 else 16
+
+
 def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
-    """Of spread pixels, one patch, and from `td_copies_weights` of td_dot.h on a pair's weights."""
+    """Of spread pixels, one patch, and a copy of weights where many pixels want it."""
     words = _words(params, kernel)
-    copied = 8 * words if words > 16 and strip >= (12 if words > 48 else 16) else 0
+    copied = 8 * words if words > 16 and strip >= _copies_from(words) else 0
     column = ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
     if _leaves_words_out(params, kernel):
         column = max(column, 16)  # where td_spread_1 puts the words that are left out
@@ -223,12 +228,12 @@ def _in_memory(
     params: Params, kernel: Kernel, free_bytes: int
 ) -> tuple[Mapping[str, FieldValue], int]:
     """`KernelCall.in_memory` of the DSP kernel: all the pixels at once that there is room for."""
-    spread_bytes = 48 * _words(params, kernel)
-    copying = _dsp_scratch_bytes(params, kernel, 12) - spread_bytes
-    column = _dsp_scratch_bytes(params, kernel, 4) - spread_bytes // 3
-    pixels = _fours(params, kernel, free_bytes - copying)
-    if pixels < 12:
-        pixels = min(_fours(params, kernel, free_bytes - column), 8)
+    words = _words(params, kernel)
+    most = free_bytes - (_dsp_scratch_bytes(params, kernel, 4) - 16 * words)
+    pixels = _fours(params, kernel, most)
+    if words > 16 and pixels >= _copies_from(words):
+        copying = _fours(params, kernel, most - 8 * words)
+        pixels = max(copying, _copies_from(words) - 4)
     return {"strip": pixels}, _dsp_scratch_bytes(params, kernel, pixels)
 
 
