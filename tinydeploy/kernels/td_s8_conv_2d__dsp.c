@@ -24,29 +24,71 @@ typedef struct {
   int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
   int32_t flat;          /* ... and output pixel i is input pixel i */
   int32_t last_top, last_left; /* of a patch that lies in the image */
-  int32_t last;                /* where a patch can begin whose rows are read in the image, or -1 */
-  int32_t apart;               /* bytes between the patches of two pixels */
-  td_runs runs;                /* of a patch in `column`... */
-  td_runs in_place;            /* ... and in the image */
-  td_run_bytes bytes;          /* of the latter */
-  int8_t *column;              /* zeros behind its rows and the patch */
-  uint32_t *spread;            /* [block / 4, words, 4] */
-  int32_t block;               /* pixels spread at once, a multiple of 4 */
-  int8_t *copy;                /* of a pair's weights, where td_copies_weights */
-  int32_t above;               /* the output's zero point is -128 */
+  int32_t last,
+      last_row;       /* where a patch, or a row of it, can begin that is read in place; or -1 */
+  int32_t apart;      /* bytes between the patches of two pixels */
+  td_runs runs;       /* of a patch in `column`... */
+  td_run_bytes bytes; /* ... and in the image */
+  int8_t *column;     /* zeros behind its rows and the patch */
+  uint32_t *spread;   /* [block / 4, words, 4] */
+  int32_t block;      /* pixels spread at once, a multiple of 4 */
+  int8_t *copy;       /* of a pair's weights, where td_copies_weights */
+  int32_t above;      /* the output's zero point is -128 */
 } td_slice;
 
-/* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
+#ifdef __OPTIMIZE_SIZE__
+
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
-  const int8_t *from = td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
-#ifndef __OPTIMIZE_SIZE__
-  if (from != s->column) td_copy(s->column, from, p->kernel_w * (p->in_c / p->groups));
+  return td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
+}
+
 #else
-  (void)from; /* always a copy */
-#endif
+
+/* `before` bytes of the zero point and `count` of `from`; returns what lies behind them. */
+static __attribute__((noinline)) int8_t *gather(const td_slice *s, int8_t *to, int32_t before,
+                                                const int8_t *from, int32_t count) {
+  return td_copy(td_fill(to, s->p->in_zero_point, before), from, count);
+}
+
+/* What row v of the input has for a patch that begins in column `left`. */
+static void gather_row(const td_slice *s, int32_t v, int32_t left, int8_t *to) {
+  const td_conv_2d *p = s->p;
+  const int32_t depth = p->in_c / p->groups, kernel_w = p->kernel_w;
+  const int8_t *const row = s->image;
+  if (v < 0 || v >= p->in_h) {
+    gather(s, to, kernel_w * depth, row, 0);
+    return;
+  }
+  const int32_t first = v * p->in_w;
+  if (p->dilation_w == 1 && p->groups == 1) {
+    const int32_t before = left < 0 ? -left : 0, right = p->in_w - left;
+    const int32_t end = right < kernel_w ? right : kernel_w;
+    const int8_t *const from = row + (first + left + before) * depth;
+    to = gather(s, to, before * depth, from, (end - before) * depth);
+    gather(s, to, (kernel_w - end) * depth, row, 0);
+    return;
+  }
+  for (int32_t kx = 0; kx < kernel_w; ++kx, left += p->dilation_w) {
+    const int32_t inside = left >= 0 && left < p->in_w;
+    const int8_t *const from = inside ? row + (first + left) * p->in_c : row;
+    to = gather(s, to, inside ? 0 : depth, from, inside ? depth : 0);
+  }
+}
+
+/* A copy of the patch of a pixel: the output may lie over the input. */
+static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
+  const td_conv_2d *p = s->p;
+  int32_t v = pixel / p->out_w * p->stride_h - p->pad_h;
+  const int32_t left = pixel % p->out_w * p->stride_w - p->pad_w;
+  int8_t *to = s->column;
+  for (int32_t ky = p->kernel_h; ky > 0; --ky, v += p->dilation_h, to += p->row_bytes) {
+    gather_row(s, v, left, to);
+  }
   return s->column;
 }
+
+#endif
 
 /* One of four pixels. */
 static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *spread) {
@@ -183,22 +225,31 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
                s->channels);
 }
 
-static int32_t is_inside(const td_slice *s, int32_t top, int32_t left) {
-  return top >= 0 && top <= s->last_top && left >= 0 && left <= s->last_left;
+/* One of four pixels: rows that the image does not have are gathered. */
+static void spread_pixel(const td_slice *s, int32_t top, int32_t left, uint32_t *spread) {
+  const td_conv_2d *p = s->p;
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky, top += p->dilation_h) {
+    const int32_t at = (top * p->in_w + left) * p->in_c;
+    const int8_t *from = s->image + at;
+    if (left < 0 || left > s->last_left || at < 0 || at > s->last_row) {
+      gather_row(s, top, left, s->column);
+      from = s->column;
+    }
+    spread = td_spread_1(from, s->runs.quads, s->runs.half, spread);
+  }
 }
 
-/* Those of four pixels that have patches beyond the image's border, or `each` of them. */
+/* Those of four pixels whose patches are not in the image, or `each` of them. */
 static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel,
                                                        uint32_t *spread, int32_t each) {
   const td_conv_2d *p = s->p;
   for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
     const int32_t top = i / p->out_w * p->stride_h - p->pad_h;
     const int32_t left = i % p->out_w * p->stride_w - p->pad_w;
-    const int32_t at = (top * p->in_w + left) * p->in_c;
-    if (!is_inside(s, top, left) || at > s->last) {
+    if (s->last < 0) {
       spread_runs(&s->runs, patch_of(s, i), spread);
-    } else if (each) {
-      spread_runs(&s->in_place, s->image + at, spread);
+    } else if (each || top < 0 || top > s->last_top || left < 0 || left > s->last_left) {
+      spread_pixel(s, top, left, spread);
     }
   }
 }
@@ -207,16 +258,20 @@ static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_
  * are all of the image, what is beyond a border is put right afterwards. */
 static void spread_pixels(const td_slice *s, int32_t pixel, uint32_t *spread) {
   const td_conv_2d *p = s->p;
-  int32_t inside = 1, at = pixel * s->apart;
+  int32_t inside = 1, at = pixel * p->in_c;
   if (!s->flat) {
     const int32_t y = pixel / p->out_w, x = pixel - y * p->out_w;
     const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
-    at = (top * p->in_w + left) * p->in_c;
-    if (x + 4 > p->out_w || at < 0 || at + 3 * s->apart > s->last) {
+    if (x + 4 > p->out_w || s->last < 0) {
       spread_at_border(s, pixel, spread, 1);
       return;
     }
-    inside = is_inside(s, top, left) && left + 3 * p->stride_w <= s->last_left;
+    at = (top * p->in_w + left) * p->in_c;
+    if (at < 0 || at + 3 * s->apart > s->last) {
+      spread_at_border(s, pixel, spread, 1);
+      return;
+    }
+    inside = top >= 0 && top <= s->last_top && left >= 0 && left + 3 * p->stride_w <= s->last_left;
   }
   td_spread_4(s->image + at, s->apart, &s->bytes, spread);
   if (!inside) spread_at_border(s, pixel, spread, 0);
@@ -226,15 +281,17 @@ static void spread_pixels(const td_slice *s, int32_t pixel, uint32_t *spread) {
 static void find_insides(td_slice *s) {
   const td_conv_2d *p = s->p;
   const int32_t row = p->in_w * p->in_c, below = (p->kernel_h - 1) * p->dilation_h;
+  td_runs runs = s->runs;
   s->last_top = p->in_h - 1 - below;
   s->last_left = p->in_w - p->kernel_w;
-  s->last = s->rows_of_fours ? (p->in_h - below) * row - p->row_bytes : -1;
+  s->last_row = p->in_h * row - p->row_bytes;
+  s->last = s->rows_of_fours && s->last_top >= 0 ? s->last_row - below * row : -1;
   s->flat = s->rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
             p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
-  s->in_place = s->runs;
-  s->in_place.step = p->dilation_h * row;
-  s->bytes = td_bytes_of(&s->in_place);
-  s->apart = p->stride_w * p->in_c;
+  if (s->last < 0) return;
+  runs.step = p->kernel_h > 1 ? p->dilation_h * row : 0;
+  s->bytes = td_bytes_of(&runs);
+  s->apart = p->out_w > 1 ? p->stride_w * p->in_c : p->in_c;
 }
 
 /* `count` is a multiple of 4. */
