@@ -51,41 +51,39 @@ static __attribute__((noinline)) int8_t *gather(const td_slice *s, int8_t *to, i
   return td_copy(td_fill(to, s->p->in_zero_point, before), from, count);
 }
 
-/* What row v of the input has for a patch that begins in column `left`. */
-static void gather_row(const td_slice *s, int32_t v, int32_t left, int8_t *to) {
+/* So many rows of the patch at (top, left), 4 * quads bytes in all: a copy, as the output may lie
+ * over the input. */
+static const int8_t *gather_rows(const td_slice *s, int32_t top, int32_t left, int32_t rows) {
   const td_conv_2d *p = s->p;
-  const int32_t depth = p->in_c / p->groups, kernel_w = p->kernel_w;
-  const int8_t *const row = s->image;
-  if (v < 0 || v >= p->in_h) {
-    gather(s, to, kernel_w * depth, row, 0);
-    return;
-  }
-  const int32_t first = v * p->in_w;
-  if (p->dilation_w == 1 && p->groups == 1) {
-    const int32_t before = left < 0 ? -left : 0, right = p->in_w - left;
-    const int32_t end = right < kernel_w ? right : kernel_w;
-    const int8_t *const from = row + (first + left + before) * depth;
-    to = gather(s, to, before * depth, from, (end - before) * depth);
-    gather(s, to, (kernel_w - end) * depth, row, 0);
-    return;
-  }
-  for (int32_t kx = 0; kx < kernel_w; ++kx, left += p->dilation_w) {
-    const int32_t inside = left >= 0 && left < p->in_w;
-    const int8_t *const from = inside ? row + (first + left) * p->in_c : row;
-    to = gather(s, to, inside ? 0 : depth, from, inside ? depth : 0);
-  }
-}
-
-/* A copy of the patch of a pixel: the output may lie over the input. */
-static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
-  const td_conv_2d *p = s->p;
-  int32_t v = pixel / p->out_w * p->stride_h - p->pad_h;
-  const int32_t left = pixel % p->out_w * p->stride_w - p->pad_w;
+  const int32_t depth = p->in_c / p->groups, kernel_w = p->kernel_w, right = p->in_w - left;
+  const int32_t before = left < 0 ? -left : 0, end = right < kernel_w ? right : kernel_w;
   int8_t *to = s->column;
-  for (int32_t ky = p->kernel_h; ky > 0; --ky, v += p->dilation_h, to += p->row_bytes) {
-    gather_row(s, v, left, to);
+  for (; rows > 0; --rows, top += p->dilation_h, to += p->row_bytes) {
+    if (top < 0 || top >= p->in_h) {
+      gather(s, to, kernel_w * depth, s->image, 0);
+      continue;
+    }
+    const int8_t *const row = s->image + top * p->in_w * p->in_c;
+    if (p->dilation_w == 1 && p->groups == 1) {
+      int8_t *behind =
+          gather(s, to, before * depth, row + (left + before) * depth, (end - before) * depth);
+      if (end < kernel_w) gather(s, behind, (kernel_w - end) * depth, row, 0);
+      continue;
+    }
+    int8_t *next = to;
+    for (int32_t kx = 0, u = left; kx < kernel_w; ++kx, u += p->dilation_w) {
+      const int32_t inside = u >= 0 && u < p->in_w;
+      next =
+          gather(s, next, inside ? 0 : depth, row + (inside ? u * p->in_c : 0), inside ? depth : 0);
+    }
   }
   return s->column;
+}
+
+static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
+  const td_conv_2d *p = s->p;
+  return gather_rows(s, pixel / p->out_w * p->stride_h - p->pad_h,
+                     pixel % p->out_w * p->stride_w - p->pad_w, p->kernel_h);
 }
 
 #endif
@@ -225,16 +223,17 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
                s->channels);
 }
 
-/* One of four pixels: rows that the image does not have are gathered. */
+/* One of four pixels: what is not in the image is gathered. */
 static void spread_pixel(const td_slice *s, int32_t top, int32_t left, uint32_t *spread) {
   const td_conv_2d *p = s->p;
+  if (s->last < 0 || left < 0 || left > s->last_left) {
+    spread_runs(&s->runs, gather_rows(s, top, left, p->kernel_h), spread);
+    return;
+  }
   for (int32_t ky = 0; ky < p->kernel_h; ++ky, top += p->dilation_h) {
     const int32_t at = (top * p->in_w + left) * p->in_c;
-    const int8_t *from = s->image + at;
-    if (left < 0 || left > s->last_left || at < 0 || at > s->last_row) {
-      gather_row(s, top, left, s->column);
-      from = s->column;
-    }
+    const int32_t inside = at >= 0 && at <= s->last_row;
+    const int8_t *from = inside ? s->image + at : gather_rows(s, top, left, 1);
     spread = td_spread_1(from, s->runs.quads, s->runs.half, spread);
   }
 }
@@ -246,9 +245,7 @@ static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_
   for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
     const int32_t top = i / p->out_w * p->stride_h - p->pad_h;
     const int32_t left = i % p->out_w * p->stride_w - p->pad_w;
-    if (s->last < 0) {
-      spread_runs(&s->runs, patch_of(s, i), spread);
-    } else if (each || top < 0 || top > s->last_top || left < 0 || left > s->last_left) {
+    if (each || top < 0 || top > s->last_top || left < 0 || left > s->last_left) {
       spread_pixel(s, top, left, spread);
     }
   }
