@@ -19,9 +19,9 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
  * s0: the first word of weights; s1 on: the others, the first of them to the end; s17 to s24: the
  * pair's record; s25: where outputs go; s26: `row`; s27: `spread_end`.
  * On the stack: where the others are loaded, `pixels`, the next record, the others of the pair,
- * their end, those that come next, where to go behind the first word, and for further pixels, and
- * where the others are multiplied, bytes of weights.
- * From label 1 on the code, and a line before it, is to stay in a cache of 1 KB. */
+ * their end, those that come next, where to go from the first word, from the start of a pair, and
+ * when the others are loaded; bytes of weights. From label 1 on the code, and a line before it, is
+ * to stay in a cache of 1 KB. */
 #define TD_WORD(weights)            \
   "vmov r5, " weights               \
   "\n\t"                            \
@@ -35,31 +35,34 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
   "smlad r11, r2, r5, r11\n\t"      \
   "smlad r12, r3, r5, r12\n\t"      \
   "smlad lr, r4, r5, lr\n\t"
-#define TD_14(WORD)                                                                          \
-  WORD("s1")                                                                                 \
-  WORD("s2")                                                                                 \
-  WORD("s3")                                                                                 \
-  WORD("s4")                                                                                 \
-  WORD("s5") WORD("s6") WORD("s7") WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") \
-      WORD("s13") WORD("s14")
+#define TD_14(WORD)                                                                           \
+  WORD("s1")                                                                                  \
+  WORD("s2")                                                                                  \
+  WORD("s3")                                                                                  \
+  WORD("s4")                                                                                  \
+  WORD("s5")                                                                                  \
+  WORD("s6") WORD("s7") WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13") \
+      WORD("s14")
 #define TD_16(WORD) TD_14(WORD) WORD("s15") WORD("s16")
 /* Of the last ones to the first; six bytes of code each. */
 #define TD_TO_14(weights) "vldmia r2!, {" weights "-s14}\n\tb 9f\n\t"
 #define TD_TO_16(weights) "vldmia r2!, {" weights "-s16}\n\tb 9f\n\t"
-#define TD_LOAD_14                                                                           \
-  TD_TO_14("s1")                                                                             \
-  TD_TO_14("s2")                                                                             \
-  TD_TO_14("s3")                                                                             \
-  TD_TO_14("s4")                                                                             \
-  TD_TO_14("s5") TD_TO_14("s6") TD_TO_14("s7") TD_TO_14("s8") TD_TO_14("s9") TD_TO_14("s10") \
-      TD_TO_14("s11") TD_TO_14("s12") TD_TO_14("s13") "vldmia r2!, {s14}\n\tb 9f\n\t"
-#define TD_LOAD_16                                                                           \
-  TD_TO_16("s1")                                                                             \
-  TD_TO_16("s2")                                                                             \
-  TD_TO_16("s3")                                                                             \
-  TD_TO_16("s4")                                                                             \
-  TD_TO_16("s5") TD_TO_16("s6") TD_TO_16("s7") TD_TO_16("s8") TD_TO_16("s9") TD_TO_16("s10") \
-      TD_TO_16("s11") TD_TO_16("s12") TD_TO_16("s13") TD_TO_16("s14")                        \
+#define TD_LOAD_14                                                                            \
+  TD_TO_14("s1")                                                                              \
+  TD_TO_14("s2")                                                                              \
+  TD_TO_14("s3")                                                                              \
+  TD_TO_14("s4")                                                                              \
+  TD_TO_14("s5")                                                                              \
+  TD_TO_14("s6") TD_TO_14("s7") TD_TO_14("s8") TD_TO_14("s9") TD_TO_14("s10") TD_TO_14("s11") \
+      TD_TO_14("s12") TD_TO_14("s13") "vldmia r2!, {s14}\n\tb 9f\n\t"
+#define TD_LOAD_16                                                                            \
+  TD_TO_16("s1")                                                                              \
+  TD_TO_16("s2")                                                                              \
+  TD_TO_16("s3")                                                                              \
+  TD_TO_16("s4")                                                                              \
+  TD_TO_16("s5")                                                                              \
+  TD_TO_16("s6") TD_TO_16("s7") TD_TO_16("s8") TD_TO_16("s9") TD_TO_16("s10") TD_TO_16("s11") \
+      TD_TO_16("s12") TD_TO_16("s13") TD_TO_16("s14")                                         \
           TD_TO_16("s15") "vldmia r2!, {s16}\n\tb 9f\n\t"
 
 #define TD_RUN(name, WORDS, LOAD, last, FINISH, FINISH_UPPER)                                      \
@@ -76,17 +79,20 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
         "str r4, [sp, #36]\n\t"                                                                    \
         "movs r5, #6\n\t"                                                                        \
         "muls r5, r7, r5\n\t"                                                                    \
-        "adr.w r1, 3f + 1\n\t"                                                                   \
         "rsb r7, r5, r5, lsl #3\n\t" /* 42 bytes of code are a word, 6 a load */                 \
-        "add r1, r1, r7\n\t"                                                                     \
-        "str r1, [sp, #32]\n\t"                                                                  \
-        "cmp r4, #4 * (1 + " last ")\n\t"                                                        \
-        "it hi\n\t"                                                                              \
-        "adrhi.w r1, 5f + 1\n\t"                                                                 \
-        "str r1, [sp, #28]\n\t"                                                                  \
         "adr.w r1, 8f + 1\n\t"                                                                   \
         "add r1, r1, r5\n\t"                                                                     \
         "str r1, [sp]\n\t"                                                                       \
+        "adr.w r5, 3f + 1\n\t"                                                                   \
+        "add r5, r5, r7\n\t"                                                                     \
+        "adr.w r6, 5f + 1\n\t"                                                                   \
+        "adr.w r7, 2f + 1\n\t"                                                                   \
+        "cmp r4, #4 * (1 + " last ")\n\t"                                                        \
+        "itee ls\n\t"                                                                            \
+        "strdls r5, r6, [sp, #24]\n\t"                                                           \
+        "strdhi r6, r7, [sp, #24]\n\t"                                                           \
+        "movhi r7, r5\n\t"                                                                       \
+        "str r7, [sp, #32]\n\t"                                                                  \
         "b 1f\n\t"                                                                               \
         ".p2align 5\n"                                                                           \
         "8:\n\t" LOAD                                                                            \
@@ -96,17 +102,13 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
         "vldmia r2!, {s0}\n\t"                                                                   \
         "str r3, [sp, #8]\n\t"                                                                   \
         "str r2, [sp, #12]\n\t"                                                                  \
-        "ldr r0, [r0]\n\t"                                                                       \
-        "adr.w r5, 5f + 1\n\t"                                                                   \
-        "str r5, [sp, #24]\n\t"                                                                  \
-        "b 2f\n"                                                                                 \
+        "ldr r0, [r0]\n\t" \
+        "ldr pc, [sp, #28]\n"                                                                                 \
         "5:\n\t"                                                                                 \
         "ldr r2, [sp, #12]\n\t"                                                                  \
         "ldr r1, [sp, #16]\n\t"                                                                  \
         "ldr pc, [sp]\n"                                                                         \
         "9:\n\t"                                                                                 \
-        "ldr r5, [sp, #28]\n\t"                                                                  \
-        "str r5, [sp, #24]\n\t"                                                                  \
         "str r2, [sp, #20]\n\t"                                                                  \
         "cmp r1, r2\n\t"                                                                         \
         "ldr pc, [sp, #32]\n"                                                                    \
