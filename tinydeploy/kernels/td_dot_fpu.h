@@ -35,35 +35,38 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
   "smlad r11, r2, r5, r11\n\t"      \
   "smlad r12, r3, r5, r12\n\t"      \
   "smlad lr, r4, r5, lr\n\t"
-#define TD_14(WORD)                                                                           \
-  WORD("s1")                                                                                  \
-  WORD("s2")                                                                                  \
-  WORD("s3")                                                                                  \
-  WORD("s4")                                                                                  \
-  WORD("s5")                                                                                  \
-  WORD("s6") WORD("s7") WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13") \
-      WORD("s14")
+#define TD_14(WORD) \
+  WORD("s1")        \
+  WORD("s2")        \
+  WORD("s3")        \
+  WORD("s4")        \
+  WORD("s5")        \
+  WORD("s6")        \
+  WORD("s7") WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13") WORD("s14")
 #define TD_16(WORD) TD_14(WORD) WORD("s15") WORD("s16")
 /* Of the last ones to the first; six bytes of code each. */
 #define TD_TO_14(weights) "vldmia r2!, {" weights "-s14}\n\tb 9f\n\t"
 #define TD_TO_16(weights) "vldmia r2!, {" weights "-s16}\n\tb 9f\n\t"
-#define TD_LOAD_14                                                                            \
-  TD_TO_14("s1")                                                                              \
-  TD_TO_14("s2")                                                                              \
-  TD_TO_14("s3")                                                                              \
-  TD_TO_14("s4")                                                                              \
-  TD_TO_14("s5")                                                                              \
-  TD_TO_14("s6") TD_TO_14("s7") TD_TO_14("s8") TD_TO_14("s9") TD_TO_14("s10") TD_TO_14("s11") \
-      TD_TO_14("s12") TD_TO_14("s13") "vldmia r2!, {s14}\n\tb 9f\n\t"
-#define TD_LOAD_16                                                                            \
-  TD_TO_16("s1")                                                                              \
-  TD_TO_16("s2")                                                                              \
-  TD_TO_16("s3")                                                                              \
-  TD_TO_16("s4")                                                                              \
-  TD_TO_16("s5")                                                                              \
-  TD_TO_16("s6") TD_TO_16("s7") TD_TO_16("s8") TD_TO_16("s9") TD_TO_16("s10") TD_TO_16("s11") \
-      TD_TO_16("s12") TD_TO_16("s13") TD_TO_16("s14")                                         \
-          TD_TO_16("s15") "vldmia r2!, {s16}\n\tb 9f\n\t"
+#define TD_LOAD_14                                                              \
+  TD_TO_14("s1")                                                                \
+  TD_TO_14("s2")                                                                \
+  TD_TO_14("s3")                                                                \
+  TD_TO_14("s4")                                                                \
+  TD_TO_14("s5")                                                                \
+  TD_TO_14("s6")                                                                \
+  TD_TO_14("s7")                                                                \
+  TD_TO_14("s8") TD_TO_14("s9") TD_TO_14("s10") TD_TO_14("s11") TD_TO_14("s12") \
+      TD_TO_14("s13") "vldmia r2!, {s14}\n\tb 9f\n\t"
+#define TD_LOAD_16                                                                              \
+  TD_TO_16("s1")                                                                                \
+  TD_TO_16("s2")                                                                                \
+  TD_TO_16("s3")                                                                                \
+  TD_TO_16("s4")                                                                                \
+  TD_TO_16("s5")                                                                                \
+  TD_TO_16("s6")                                                                                \
+  TD_TO_16("s7")                                                                                \
+  TD_TO_16("s8") TD_TO_16("s9") TD_TO_16("s10") TD_TO_16("s11") TD_TO_16("s12") TD_TO_16("s13") \
+      TD_TO_16("s14") TD_TO_16("s15") "vldmia r2!, {s16}\n\tb 9f\n\t"
 
 #define TD_RUN(name, WORDS, LOAD, last, FINISH, FINISH_UPPER)                                      \
   static inline void name(const td_pixels *pixels) {                                               \

@@ -142,7 +142,7 @@ def _row_bytes(params: Params, kernel: Kernel) -> int:
 
 
 def _row_words(exact: int, padded: int) -> int:
-    """Words of a row of weights and its padding, for a pair of channels: one of zeros is left out."""
+    """Words of a row of weights and its padding; one that is only padding is left out."""
     return padded // 2 - (exact > 4 and padded == exact + 3)
 
 
