@@ -22,8 +22,8 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
  * their end, those that come next, where to go from the first word, from the start of a pair, and
  * when the others are loaded; bytes of weights. From label 1 on the code, and a line before it, is
  * to stay in a cache of 1 KB. */
-#define TD_WORD(weights)            \
-  "vmov r5, " weights               \
+#define TD_WORD(i)                  \
+  "vmov r5, s" #i                   \
   "\n\t"                            \
   "ldmia r0!, {r1, r2, r3, r4}\n\t" \
   "smlad r6, r1, r5, r6\n\t"        \
@@ -35,166 +35,151 @@ static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
   "smlad r11, r2, r5, r11\n\t"      \
   "smlad r12, r3, r5, r12\n\t"      \
   "smlad lr, r4, r5, lr\n\t"
-#define TD_14(WORD) \
-  WORD("s1")        \
-  WORD("s2")        \
-  WORD("s3")        \
-  WORD("s4")        \
-  WORD("s5")        \
-  WORD("s6")        \
-  WORD("s7") WORD("s8") WORD("s9") WORD("s10") WORD("s11") WORD("s12") WORD("s13") WORD("s14")
-#define TD_16(WORD) TD_14(WORD) WORD("s15") WORD("s16")
-/* Of the last ones to the first; six bytes of code each. */
-#define TD_TO_14(weights) "vldmia r2!, {" weights "-s14}\n\tb 9f\n\t"
-#define TD_TO_16(weights) "vldmia r2!, {" weights "-s16}\n\tb 9f\n\t"
-#define TD_LOAD_14                                                              \
-  TD_TO_14("s1")                                                                \
-  TD_TO_14("s2")                                                                \
-  TD_TO_14("s3")                                                                \
-  TD_TO_14("s4")                                                                \
-  TD_TO_14("s5")                                                                \
-  TD_TO_14("s6")                                                                \
-  TD_TO_14("s7")                                                                \
-  TD_TO_14("s8") TD_TO_14("s9") TD_TO_14("s10") TD_TO_14("s11") TD_TO_14("s12") \
-      TD_TO_14("s13") "vldmia r2!, {s14}\n\tb 9f\n\t"
-#define TD_LOAD_16                                                                              \
-  TD_TO_16("s1")                                                                                \
-  TD_TO_16("s2")                                                                                \
-  TD_TO_16("s3")                                                                                \
-  TD_TO_16("s4")                                                                                \
-  TD_TO_16("s5")                                                                                \
-  TD_TO_16("s6")                                                                                \
-  TD_TO_16("s7")                                                                                \
-  TD_TO_16("s8") TD_TO_16("s9") TD_TO_16("s10") TD_TO_16("s11") TD_TO_16("s12") TD_TO_16("s13") \
-      TD_TO_16("s14") TD_TO_16("s15") "vldmia r2!, {s16}\n\tb 9f\n\t"
+#define TD_13(WORD) \
+  WORD(1)           \
+  WORD(2)           \
+  WORD(3) WORD(4) WORD(5) WORD(6) WORD(7) WORD(8) WORD(9) WORD(10) WORD(11) WORD(12) WORD(13)
+#define TD_15(WORD) TD_13(WORD) WORD(14) WORD(15)
+/* From any of them to the last one: six bytes of code each. */
+#define TD_TO_14(i) "vldmia r2!, {s" #i "-s14}\n\tb 9f\n\t"
+#define TD_TO_16(i) "vldmia r2!, {s" #i "-s16}\n\tb 9f\n\t"
 
-#define TD_RUN(name, WORDS, LOAD, last, FINISH, FINISH_UPPER)                                      \
-  static inline void name(const td_pixels *pixels) {                                               \
-    register const td_pixels *r0 __asm__("r0") = pixels;                                           \
-    __asm__ volatile(                                                                            \
-        "sub sp, sp, #40\n\t"                                                                    \
-        "str r0, [sp, #4]\n\t"                                                                   \
-        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                         \
-        "str r6, [sp, #16]\n\t"                                                                  \
-        "vmov s25, s26, r4, r5\n\t"                                                              \
-        "vmov s27, r8\n\t"                                                                       \
-        "subs r4, r6, r2\n\t" \
-        "str r4, [sp, #36]\n\t"                                                                    \
-        "movs r5, #6\n\t"                                                                        \
-        "muls r5, r7, r5\n\t"                                                                    \
-        "rsb r7, r5, r5, lsl #3\n\t" /* 42 bytes of code are a word, 6 a load */                 \
-        "adr.w r1, 8f + 1\n\t"                                                                   \
-        "add r1, r1, r5\n\t"                                                                     \
-        "str r1, [sp]\n\t"                                                                       \
-        "adr.w r5, 3f + 1\n\t"                                                                   \
-        "add r5, r5, r7\n\t"                                                                     \
-        "adr.w r6, 5f + 1\n\t"                                                                   \
-        "adr.w r7, 2f + 1\n\t"                                                                   \
-        "cmp r4, #4 * (1 + " last ")\n\t"                                                        \
-        "itee ls\n\t"                                                                            \
-        "strdls r5, r6, [sp, #24]\n\t"                                                           \
-        "strdhi r6, r7, [sp, #24]\n\t"                                                           \
-        "movhi r7, r5\n\t"                                                                       \
-        "str r7, [sp, #32]\n\t"                                                                  \
-        "b 1f\n\t"                                                                               \
-        ".p2align 5\n"                                                                           \
-        "8:\n\t" LOAD                                                                            \
-        ".p2align 5\n"                                                                           \
-        "1:\n\t" /* a pair */                                                                    \
-        "vldmia r3!, {s17-s24}\n\t"                                                              \
-        "vldmia r2!, {s0}\n\t"                                                                   \
-        "str r3, [sp, #8]\n\t"                                                                   \
-        "str r2, [sp, #12]\n\t"                                                                  \
-        "ldr r0, [r0]\n\t" \
-        "ldr pc, [sp, #28]\n"                                                                                 \
-        "5:\n\t"                                                                                 \
-        "ldr r2, [sp, #12]\n\t"                                                                  \
-        "ldr r1, [sp, #16]\n\t"                                                                  \
-        "ldr pc, [sp]\n"                                                                         \
-        "9:\n\t"                                                                                 \
-        "str r2, [sp, #20]\n\t"                                                                  \
-        "cmp r1, r2\n\t"                                                                         \
-        "ldr pc, [sp, #32]\n"                                                                    \
-        "4:\n\t" /* more words */                                                                \
-        "ldr r2, [sp, #20]\n\t"                                                                  \
-        "ldr r1, [sp, #16]\n\t"                                                                  \
-        "vldmia r2!, {s1-s" last "}\n\t"                                                         \
-        "str r2, [sp, #20]\n\t"                                                                  \
-        "cmp r1, r2\n"                                                                           \
-        "3:\n\t" WORDS(TD_WORD)                                                                  \
-        "bhi.w 4b\n\t" /* as compared above, or the pixels below: not HI */                      \
-        "sub r6, r6, r10\n\t"                                                                    \
-        "sub r7, r7, r11\n\t"                                                                    \
-        "sub r8, r8, r12\n\t"                                                                    \
-        "sub r9, r9, lr\n\t"                                                                     \
-        "vmov r1, r2, s19, s20\n\t"                                                              \
-        "vmov r3, s21\n\t" FINISH("r10", "r10", "r1", "r2", "r3")                                \
-            FINISH("r11", "r11", "r1", "r2", "r3") FINISH("r12", "r12", "r1", "r2", "r3")        \
-                FINISH("lr", "lr", "r1", "r2", "r3")                                             \
-        "vmov r1, r2, s22, s23\n\t"                                                              \
-        "movs r4, #64\n\t" FINISH_UPPER("r6", "r1", "r2", "r3", "r4")                            \
-            FINISH_UPPER("r7", "r1", "r2", "r3", "r4") FINISH_UPPER("r8", "r1", "r2", "r3", "r4") \
-                FINISH_UPPER("r9", "r1", "r2", "r3", "r4")                                       \
-        "bfi r10, r6, #8, #8\n\t"                                                                \
-        "bfi r11, r7, #8, #8\n\t"                                                                \
-        "bfi r12, r8, #8, #8\n\t"                                                                \
-        "bfi lr, r9, #8, #8\n\t"                                                                 \
-        "vmov r1, r2, s25, s26\n\t"                                                              \
-        "vmov r3, s27\n\t"                                                                       \
-        "strh r10, [r1]\n\t"                                                                     \
-        "strh r11, [r1, r2]\n\t"                                                                 \
-        "add r1, r1, r2, lsl #1\n\t"                                                             \
-        "strh r12, [r1]\n\t"                                                                     \
-        "strh lr, [r1, r2]\n\t"                                                                  \
-        "add r1, r1, r2, lsl #1\n\t"                                                             \
-        "vmov s25, r1\n\t"                                                                       \
-        "cmp r0, r3\n\t"                                                                         \
-        "beq 6f\n"                                                                               \
-        "2:\n\t" /* four pixels, the first word */                                               \
-        "vmov r5, s0\n\t"                                                                        \
-        "vmov r6, r10, s17, s18\n\t"                                                             \
-        "ldmia r0!, {r1, r2, r3, r4}\n\t"                                                        \
-        "smlad r7, r2, r5, r6\n\t"                                                               \
-        "smlad r8, r3, r5, r6\n\t"                                                               \
-        "smlad r9, r4, r5, r6\n\t"                                                               \
-        "smlad r6, r1, r5, r6\n\t"                                                               \
-        "sxtb16 r5, r5\n\t"                                                                      \
-        "smlad r11, r2, r5, r10\n\t"                                                             \
-        "smlad r12, r3, r5, r10\n\t"                                                             \
-        "smlad lr, r4, r5, r10\n\t"                                                              \
-        "smlad r10, r1, r5, r10\n\t"                                                             \
-        "ldr pc, [sp, #24]\n"                                                                    \
-        "6:\n\t"                                                                                 \
-        "ldrd r0, r3, [sp, #4]\n\t"                                                              \
-        "ldrd r2, r4, [r0, #32]\n\t"                                                             \
-        "add r1, r1, r2\n\t"                                                                     \
-        "vmov s25, r1\n\t"                                                                       \
-        "ldr r2, [sp, #16]\n\t" \
-        "ldr r1, [sp, #36]\n\t" \
-        "adds r1, r1, r2\n\t" \
-        "str r1, [sp, #16]\n\t"                                                                  \
-        "cmp r3, r4\n\t"                                                                         \
-        "bne.w 1b\n\t"                                                                           \
-        "add sp, sp, #40\n\t"                                                                    \
-        : "+r"(r0)                                                                               \
-        :                                                                                        \
-        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
-          "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
-          "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23",    \
+#define TD_FINISH_4(FINISH, first, second, third, fourth) \
+  FINISH(first, first, "r1", "r2", "r3")                  \
+  FINISH(second, second, "r1", "r2", "r3")                \
+  FINISH(third, third, "r1", "r2", "r3")                  \
+  FINISH(fourth, fourth, "r1", "r2", "r3")
+#define TD_UPPER_4(FINISH, first, second, third, fourth) \
+  FINISH(first, "r1", "r2", "r3", "r4")                  \
+  FINISH(second, "r1", "r2", "r3", "r4")                 \
+  FINISH(third, "r1", "r2", "r3", "r4")                  \
+  FINISH(fourth, "r1", "r2", "r3", "r4")
+
+#define TD_RUN(name, WORDS, TO, last, FINISH, FINISH_UPPER)                                         \
+  static inline void name(const td_pixels *pixels) {                                                \
+    register const td_pixels *r0 __asm__("r0") = pixels;                                            \
+    __asm__ volatile(                                                                             \
+        "sub sp, sp, #40\n\t"                                                                     \
+        "str r0, [sp, #4]\n\t"                                                                    \
+        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                          \
+        "str r6, [sp, #16]\n\t"                                                                   \
+        "vmov s25, s26, r4, r5\n\t"                                                               \
+        "vmov s27, r8\n\t"                                                                        \
+        "subs r4, r6, r2\n\t"                                                                     \
+        "str r4, [sp, #36]\n\t"                                                                   \
+        "movs r5, #6\n\t"                                                                         \
+        "muls r5, r7, r5\n\t"                                                                     \
+        "rsb r7, r5, r5, lsl #3\n\t" /* 42 bytes of code are a word, 6 a load */                  \
+        "adr.w r1, 8f + 1\n\t"                                                                    \
+        "add r1, r1, r5\n\t"                                                                      \
+        "str r1, [sp]\n\t"                                                                        \
+        "adr.w r5, 3f + 1\n\t"                                                                    \
+        "add r5, r5, r7\n\t"                                                                      \
+        "adr.w r6, 5f + 1\n\t"                                                                    \
+        "adr.w r7, 2f + 1\n\t"                                                                    \
+        "cmp r4, #4 * (1 + " #last ")\n\t"                                                        \
+        "itee ls\n\t"                                                                             \
+        "strdls r5, r6, [sp, #24]\n\t"                                                            \
+        "strdhi r6, r7, [sp, #24]\n\t"                                                            \
+        "movhi r7, r5\n\t"                                                                        \
+        "str r7, [sp, #32]\n\t"                                                                   \
+        "b 1f\n\t"                                                                                \
+        ".p2align 5\n"                                                                            \
+        "8:\n\t" WORDS(TO) "vldmia r2!, {s" #last "}\n\t" "b 9f\n\t"                              \
+        ".p2align 5\n"                                                                            \
+        "1:\n\t" /* a pair */                                                                     \
+        "vldmia r3!, {s17-s24}\n\t"                                                               \
+        "vldmia r2!, {s0}\n\t"                                                                    \
+        "str r3, [sp, #8]\n\t"                                                                    \
+        "str r2, [sp, #12]\n\t"                                                                   \
+        "ldr r0, [r0]\n\t"                                                                        \
+        "ldr pc, [sp, #28]\n"                                                                     \
+        "5:\n\t"                                                                                  \
+        "ldr r2, [sp, #12]\n\t"                                                                   \
+        "ldr r1, [sp, #16]\n\t"                                                                   \
+        "ldr pc, [sp]\n"                                                                          \
+        "9:\n\t"                                                                                  \
+        "str r2, [sp, #20]\n\t"                                                                   \
+        "cmp r1, r2\n\t"                                                                          \
+        "ldr pc, [sp, #32]\n"                                                                     \
+        "4:\n\t" /* more words */                                                                 \
+        "ldr r2, [sp, #20]\n\t"                                                                   \
+        "ldr r1, [sp, #16]\n\t"                                                                   \
+        "vldmia r2!, {s1-s" #last "}\n\t"                                                         \
+        "str r2, [sp, #20]\n\t"                                                                   \
+        "cmp r1, r2\n"                                                                            \
+        "3:\n\t" WORDS(TD_WORD) TD_WORD(last)                                                     \
+        "bhi.w 4b\n\t" /* as compared above, or the pixels below: not HI */                       \
+        "sub r6, r6, r10\n\t"                                                                     \
+        "sub r7, r7, r11\n\t"                                                                     \
+        "sub r8, r8, r12\n\t"                                                                     \
+        "sub r9, r9, lr\n\t"                                                                      \
+        "vmov r1, r2, s19, s20\n\t"                                                               \
+        "vmov r3, s21\n\t"                                                                        \
+        TD_FINISH_4(FINISH, "r10", "r11", "r12", "lr")                                            \
+        "vmov r1, r2, s22, s23\n\t"                                                               \
+        "movs r4, #64\n\t"                                                                        \
+        TD_UPPER_4(FINISH_UPPER, "r6", "r7", "r8", "r9")                                          \
+        "bfi r10, r6, #8, #8\n\t"                                                                 \
+        "bfi r11, r7, #8, #8\n\t"                                                                 \
+        "bfi r12, r8, #8, #8\n\t"                                                                 \
+        "bfi lr, r9, #8, #8\n\t"                                                                  \
+        "vmov r1, r2, s25, s26\n\t"                                                               \
+        "vmov r3, s27\n\t"                                                                        \
+        "strh r10, [r1]\n\t"                                                                      \
+        "strh r11, [r1, r2]\n\t"                                                                  \
+        "add r1, r1, r2, lsl #1\n\t"                                                              \
+        "strh r12, [r1]\n\t"                                                                      \
+        "strh lr, [r1, r2]\n\t"                                                                   \
+        "add r1, r1, r2, lsl #1\n\t"                                                              \
+        "vmov s25, r1\n\t"                                                                        \
+        "cmp r0, r3\n\t"                                                                          \
+        "beq 6f\n"                                                                                \
+        "2:\n\t" /* four pixels, the first word */                                                \
+        "vmov r5, s0\n\t"                                                                         \
+        "vmov r6, r10, s17, s18\n\t"                                                              \
+        "ldmia r0!, {r1, r2, r3, r4}\n\t"                                                         \
+        "smlad r7, r2, r5, r6\n\t"                                                                \
+        "smlad r8, r3, r5, r6\n\t"                                                                \
+        "smlad r9, r4, r5, r6\n\t"                                                                \
+        "smlad r6, r1, r5, r6\n\t"                                                                \
+        "sxtb16 r5, r5\n\t"                                                                       \
+        "smlad r11, r2, r5, r10\n\t"                                                              \
+        "smlad r12, r3, r5, r10\n\t"                                                              \
+        "smlad lr, r4, r5, r10\n\t"                                                               \
+        "smlad r10, r1, r5, r10\n\t"                                                              \
+        "ldr pc, [sp, #24]\n"                                                                     \
+        "6:\n\t"                                                                                  \
+        "ldrd r0, r3, [sp, #4]\n\t"                                                               \
+        "ldrd r2, r4, [r0, #32]\n\t"                                                              \
+        "add r1, r1, r2\n\t"                                                                      \
+        "vmov s25, r1\n\t"                                                                        \
+        "ldr r2, [sp, #16]\n\t"                                                                   \
+        "ldr r1, [sp, #36]\n\t"                                                                   \
+        "adds r1, r1, r2\n\t"                                                                     \
+        "str r1, [sp, #16]\n\t"                                                                   \
+        "cmp r3, r4\n\t"                                                                          \
+        "bne.w 1b\n\t"                                                                            \
+        "add sp, sp, #40\n\t"                                                                     \
+        : "+r"(r0)                                                                                \
+        :                                                                                         \
+        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",  \
+          "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",     \
+          "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23",     \
           "s24", "s25", "s26", "s27"); \
   }
 
-TD_RUN(td_run_pairs_any, TD_14, TD_LOAD_14, "14", TD_FINISH, TD_FINISH_UPPER)
+TD_RUN(td_run_pairs_any, TD_13, TD_TO_14, 14, TD_FINISH, TD_FINISH_UPPER)
 /* The same for an output zero point of -128. */
-TD_RUN(td_run_pairs_above, TD_16, TD_LOAD_16, "16", TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
+TD_RUN(td_run_pairs_above, TD_15, TD_TO_16, 16, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
-#undef TD_LOAD_16
-#undef TD_LOAD_14
-#undef TD_TO_16
+#undef TD_UPPER_4
+#undef TD_FINISH_4
 #undef TD_TO_14
-#undef TD_16
-#undef TD_14
+#undef TD_TO_16
+#undef TD_15
+#undef TD_13
 #undef TD_WORD
 
 /* Two pixels by two pairs, and so through a four of channels: first of all fours of pixels the
@@ -220,76 +205,81 @@ TD_RUN(td_run_pairs_above, TD_16, TD_LOAD_16, "16", TD_FINISH_ABOVE, TD_FINISH_U
   "ldr lr, [r1], #4\n\t"  \
   "ldr r10, [r0], #4\n\t" \
   "ldr r11, [r0], #12\n\t" TD_SUMS
-#define TD_RUN(name, FINISH, FINISH_UPPER)                                                         \
-  static inline void name(const td_pixels *pixels) {                                               \
-    register const td_pixels *r0 __asm__("r0") = pixels;                                           \
-    __asm__ volatile(                                                                            \
-        "sub sp, sp, #16\n\t"                                                                    \
-        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                         \
-        "vldmia r3, {s0-s15}\n\t"                                                              \
-        "vmov s7, r5\n\t" \
-        "vmov s12, r6\n\t" \
-        "vmov s15, r8\n\t" \
-        "vmov s16, s17, r2, r4\n\t" \
-        "adr.w r9, 3f + 1\n\t"                                                                   \
-        "add r9, r9, r7\n\t"                                                               \
-        "adds r6, r1, #8\n\t" \
-        "add r4, r4, r5, lsl #1\n\t"                                                             \
-        "str r9, [sp]\n\t"                                                                  \
-        "strd r6, r4, [sp, #4]\n\t"                                                                  \
-        "mov r0, r1\n"                                                                  \
-        "1:\n\t" /* a tile */                                                               \
-        "vmov r1, s16\n\t"                                                                       \
-        "vmov r2, r6, s0, s1\n\t"                                                             \
-        "vmov r4, r8, s8, s9\n\t"                                                             \
-        "mov r3, r2\n\t"                                                                         \
-        "mov r5, r4\n\t"                                                                         \
-        "mov r7, r6\n\t"                                                                         \
-        "mov r9, r8\n\t"                                                                       \
-        "ldr pc, [sp]\n"                                                                         \
-        "3:\n\t" TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD \
-        "vmov r10, s12\n\t" \
-        "cmp r1, r10\n\t" \
-        "bne.w 3b\n\t" \
-        "sub r2, r2, r6\n\t"                                                                    \
-        "sub r3, r3, r7\n\t"                                                                    \
-        "sub r4, r4, r8\n\t"                                                                    \
-        "sub r5, r5, r9\n\t"                                                                     \
-        "vmov r12, s4\n\t" \
-        "vmov r10, r11, s2, s3\n\t" FINISH("r6", "r6", "r10", "r11", "r12") FINISH("r7", "r7", "r10", "r11", "r12")  \
-        "vmov r10, r11, s10, s11\n\t" FINISH("r8", "r8", "r10", "r11", "r12") FINISH("r9", "r9", "r10", "r11", "r12")  \
-        "movs r1, #64\n\t" \
-        "vmov r10, r11, s5, s6\n\t" FINISH_UPPER("r2", "r10", "r11", "r12", "r1") FINISH_UPPER("r3", "r10", "r11", "r12", "r1")  \
-        "vmov r10, r11, s13, s14\n\t" FINISH_UPPER("r4", "r10", "r11", "r12", "r1") FINISH_UPPER("r5", "r10", "r11", "r12", "r1")  \
-        "bfi r6, r2, #8, #8\n\t"                                                                \
-        "bfi r7, r3, #8, #8\n\t"                                                                \
-        "bfi r6, r8, #16, #8\n\t"                                                                \
-        "bfi r7, r9, #16, #8\n\t"                                                                \
-        "bfi r6, r4, #24, #8\n\t"                                                                \
-        "bfi r7, r5, #24, #8\n\t"                                                                \
-        "vmov r1, s17\n\t"                                                              \
-        "vmov r2, s7\n\t"                                                              \
-        "vmov r3, s15\n\t"                                                                       \
-        "str r6, [r1]\n\t"                                                                     \
-        "str r7, [r1, r2]\n\t"                                                                 \
-        "add r1, r1, r2, lsl #2\n\t"                                                             \
-        "vmov s17, r1\n\t"                                                                       \
-        "cmp r0, r3\n\t"                                                                         \
-        "bne.w 1b\n\t"                                                                           \
-        "ldrd r0, r1, [sp, #4]\n\t"                                                                  \
-        "cbz r0, 2f\n\t" \
-        "movs r2, #0\n\t" \
-        "str r2, [sp, #4]\n\t" \
-        "adds r3, r3, #8\n\t" \
-        "vmov s15, r3\n\t" \
-        "vmov s17, r1\n\t" \
-        "b 1b\n" \
-        "2:\n\t" \
-        "add sp, sp, #16\n\t"                                                                    \
-        : "+r"(r0)                                                                               \
-        :                                                                                        \
-        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
-          "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",    \
+#define TD_FINISH_2(FINISH, first, second) \
+  FINISH(first, first, "r10", "r11", "r12") FINISH(second, second, "r10", "r11", "r12")
+#define TD_UPPER_2(FINISH, first, second) \
+  FINISH(first, "r10", "r11", "r12", "r1") FINISH(second, "r10", "r11", "r12", "r1")
+
+#define TD_RUN(name, FINISH, FINISH_UPPER)                                                          \
+  static inline void name(const td_pixels *pixels) {                                                \
+    register const td_pixels *r0 __asm__("r0") = pixels;                                            \
+    __asm__ volatile(                                                                             \
+        "sub sp, sp, #16\n\t"                                                                     \
+        "ldmia r0, {r1, r2, r3, r4, r5, r6, r7, r8}\n\t"                                          \
+        "vldmia r3, {s0-s15}\n\t"                                                                 \
+        "vmov s7, r5\n\t"                                                                         \
+        "vmov s12, r6\n\t"                                                                        \
+        "vmov s15, r8\n\t"                                                                        \
+        "vmov s16, s17, r2, r4\n\t"                                                               \
+        "adr.w r9, 3f + 1\n\t"                                                                    \
+        "add r9, r9, r7\n\t"                                                                      \
+        "adds r6, r1, #8\n\t"                                                                     \
+        "add r4, r4, r5, lsl #1\n\t"                                                              \
+        "str r9, [sp]\n\t"                                                                        \
+        "strd r6, r4, [sp, #4]\n\t"                                                               \
+        "mov r0, r1\n"                                                                            \
+        "1:\n\t" /* a tile */                                                                     \
+        "vmov r1, s16\n\t"                                                                        \
+        "vmov r2, r6, s0, s1\n\t"                                                                 \
+        "vmov r4, r8, s8, s9\n\t"                                                                 \
+        "mov r3, r2\n\t"                                                                          \
+        "mov r5, r4\n\t"                                                                          \
+        "mov r7, r6\n\t"                                                                          \
+        "mov r9, r8\n\t"                                                                          \
+        "ldr pc, [sp]\n"                                                                          \
+        "3:\n\t" TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD                  \
+        "vmov r10, s12\n\t"                                                                       \
+        "cmp r1, r10\n\t"                                                                         \
+        "bne.w 3b\n\t"                                                                            \
+        "sub r2, r2, r6\n\t"                                                                      \
+        "sub r3, r3, r7\n\t"                                                                      \
+        "sub r4, r4, r8\n\t"                                                                      \
+        "sub r5, r5, r9\n\t"                                                                      \
+        "vmov r12, s4\n\t"                                                                        \
+        "vmov r10, r11, s2, s3\n\t" TD_FINISH_2(FINISH, "r6", "r7")                                \
+        "vmov r10, r11, s10, s11\n\t" TD_FINISH_2(FINISH, "r8", "r9")                              \
+        "movs r1, #64\n\t"                                                                         \
+        "vmov r10, r11, s5, s6\n\t" TD_UPPER_2(FINISH_UPPER, "r2", "r3")                           \
+        "vmov r10, r11, s13, s14\n\t" TD_UPPER_2(FINISH_UPPER, "r4", "r5")                         \
+        "bfi r6, r2, #8, #8\n\t"                                                                  \
+        "bfi r7, r3, #8, #8\n\t"                                                                  \
+        "bfi r6, r8, #16, #8\n\t"                                                                 \
+        "bfi r7, r9, #16, #8\n\t"                                                                 \
+        "bfi r6, r4, #24, #8\n\t"                                                                 \
+        "bfi r7, r5, #24, #8\n\t"                                                                 \
+        "vmov r1, s17\n\t"                                                                        \
+        "vmov r2, s7\n\t"                                                                         \
+        "vmov r3, s15\n\t"                                                                        \
+        "str r6, [r1]\n\t"                                                                        \
+        "str r7, [r1, r2]\n\t"                                                                    \
+        "add r1, r1, r2, lsl #2\n\t"                                                              \
+        "vmov s17, r1\n\t"                                                                        \
+        "cmp r0, r3\n\t"                                                                          \
+        "bne.w 1b\n\t"                                                                            \
+        "ldrd r0, r1, [sp, #4]\n\t"                                                               \
+        "cbz r0, 2f\n\t"                                                                          \
+        "movs r2, #0\n\t"                                                                         \
+        "str r2, [sp, #4]\n\t"                                                                    \
+        "adds r3, r3, #8\n\t"                                                                     \
+        "vmov s15, r3\n\t"                                                                        \
+        "vmov s17, r1\n\t"                                                                        \
+        "b 1b\n"                                                                                  \
+        "2:\n\t"                                                                                  \
+        "add sp, sp, #16\n\t"                                                                     \
+        : "+r"(r0)                                                                                \
+        :                                                                                         \
+        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc",  \
+          "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",     \
           "s12", "s13", "s14", "s15", "s16", "s17"); \
   }
 
@@ -298,6 +288,8 @@ TD_RUN(td_run_fours_any, TD_FINISH, TD_FINISH_UPPER)
 TD_RUN(td_run_fours_above, TD_FINISH_ABOVE, TD_FINISH_UPPER_ABOVE)
 
 #undef TD_RUN
+#undef TD_UPPER_2
+#undef TD_FINISH_2
 #undef TD_WORD
 #undef TD_SUMS
 
