@@ -22,11 +22,13 @@ int main(void) {
   int32_t row[4];
   while (fread(row, sizeof row, 1, stdin) == 1) {
     const int32_t a = row[0], m = row[1], shift = row[2], offset = row[3];
-    int32_t answer[2] = {td_requantize(a, m, shift), 0};
+    int32_t answer[3] = {td_requantize(a, m, shift), 0, 0};
     if (shift < 0) {
       const td_record record = {0, (int32_t)(2u * (uint32_t)m),
                                 (int32_t)-(1LL << (32 + shift)), offset};
       answer[1] = td_finish(record, a);
+      const td_record upper = {0, m, (int32_t)-(1LL << (32 + shift)) >> 7, offset};
+      answer[2] = td_finish_upper(upper, (int32_t)(256u * (uint32_t)a));
     }
     fwrite(answer, sizeof answer, 1, stdout);
   }
@@ -73,7 +75,7 @@ def test_c_equals_python(defines: list[str], tmp_path: Path) -> None:
     subprocess.run(argv, check=True)
     rows = _rows()
     run = subprocess.run([program], input=rows.tobytes(), capture_output=True, check=True)
-    answers = np.frombuffer(run.stdout, np.int32).reshape(-1, 2)
+    answers = np.frombuffer(run.stdout, np.int32).reshape(-1, 3)
 
     accumulators, multipliers, shifts, offsets = rows.T
     expected = multiply_by_quantized_multiplier(accumulators, multipliers, shifts)
@@ -81,3 +83,7 @@ def test_c_equals_python(defines: list[str], tmp_path: Path) -> None:
     fast = shifts < 0
     saturated = np.clip(expected.astype(np.int64) + offsets, -128, 127)
     np.testing.assert_array_equal(answers[fast, 1], saturated[fast])
+    # Of 24 bits, and no shift that makes 0 of all of them.
+    upper = fast & (shifts >= -25) & (accumulators >= -(1 << 23)) & (accumulators < 1 << 23)
+    assert np.count_nonzero(upper) > len(rows) // 8
+    np.testing.assert_array_equal(answers[upper, 2], saturated[upper])

@@ -217,6 +217,20 @@ def test_words_that_are_only_padding_are_left_out() -> None:
     assert (left == whole[:, :3]).all()
 
 
+@pytest.mark.parametrize(
+    ("kernel", "filters", "row_bytes"), [(3, 32, 12), (3, 128, 9), (7, 64, 24)]
+)
+def test_rows_are_padded_where_that_costs_few_words(
+    kernel: int, filters: int, row_bytes: int
+) -> None:
+    image = Tensor((1, 16, 16, 3), scales=(0.5,), zero_points=(-3,))
+    output = Tensor((1, 16, 16, filters), scales=(0.7,), zero_points=(1,))
+    weights = constant(np.ones((filters, kernel, kernel, 3), np.int8), (0.01,))
+    plan = make_plan(_conv([image, weights], output), Target((Isa.DSP, Isa.SCALAR)))
+    (call,) = plan.kernel_calls
+    assert call.fields["row_bytes"] == row_bytes
+
+
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_convolutions_take_the_memory_that_is_free(name: str) -> None:
     require("models")

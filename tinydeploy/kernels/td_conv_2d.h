@@ -55,7 +55,7 @@ void td_s8_conv_2d__scalar(const td_conv_2d *p, const int8_t *in, int8_t *out, v
  * `words` is twice quads, but where rounding a row adds three zeros the last word of each row, 0,
  * is left out. requant: [groups, pairs] of td_pair_record. `pairs` is ceil(out_c / groups / 2),
  * `quads` ceil(patch / 4). strip: how many pixels are prepared at once, a multiple of 4 and not 0.
- * scratch: 4 * strip * words + 4 * quads bytes, and 4 * words where td_copies_weights. */
+ * scratch: 4 * strip * words + 4 * quads bytes, and 8 * words where td_runs_fours. */
 void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* row_bytes is exact. weights: [groups] as in td_mve.h, 8-byte aligned, products in the order of

@@ -36,22 +36,39 @@ typedef struct {
   int32_t quads, half, runs, step;
 } td_runs;
 
-/* All four at once. */
-static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, uint32_t *spread) {
+/* The same in bytes: of a run but for a half, from its end to the next one, of all that is spread
+ * of four pixels; and the half. */
+typedef struct {
+  int32_t run, skipped, spread, half;
+} td_run_bytes;
+
+static inline td_run_bytes td_bytes_of(const td_runs *runs) {
   const int32_t whole = runs->quads - runs->half;
+  const td_run_bytes bytes = {32 * whole, runs->step - 4 * runs->quads,
+                              16 * runs->runs * (runs->quads + whole), runs->half};
+  return bytes;
+}
+
+/* Four pixels at once, from `first` on each `apart` bytes behind the one before. */
+static inline void td_spread_4(const int8_t *first, int32_t apart, const td_run_bytes *bytes,
+                               uint32_t *spread) {
 #ifdef TD_HAS_DSP
   /* A compiler stores them one by one. */
-  register const int8_t *const *r0 __asm__("r0") = from;
+  register const int8_t *r0 __asm__("r0") = first;
   register uint32_t *r1 __asm__("r1") = spread;
-  register int32_t r2 __asm__("r2") = 32 * whole;
-  register int32_t r3 __asm__("r3") = runs->step - 4 * runs->quads;
-  register const uint32_t *r4 __asm__("r4") = spread + 4 * runs->runs * (runs->quads + whole);
-  register int32_t r5 __asm__("r5") = runs->half;
+  register int32_t r2 __asm__("r2") = apart;
+  register const td_run_bytes *r3 __asm__("r3") = bytes;
   __asm__ volatile(
-      "ldmia r0, {r9, r10, r11, r12}\n\t"
-      "push {r2, r3, r4, r5}\n\t"
-      "adds r2, r2, r1\n"
+      "mov r9, r0\n\t"
+      "add r10, r0, r2\n\t"
+      "add r11, r0, r2, lsl #1\n\t"
+      "add r12, r10, r2, lsl #1\n\t"
+      "ldmia r3, {r2, r3, r4, r5}\n\t"
+      "adds r4, r4, r1\n\t"
+      "push {r2, r3, r4, r5}\n"
       "1:\n\t"
+      "adds r2, r2, r1\n"
+      "2:\n\t"
       "ldr r5, [r9], #4\n\t"
       "ldr r6, [r10], #4\n\t"
       "ldr r7, [r11], #4\n\t"
@@ -67,20 +84,9 @@ static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, u
       "sxtb16 r8, r8, ror #8\n\t"
       "stmia r1!, {r5, r6, r7, r8}\n\t"
       "cmp r1, r2\n\t"
-      "bne 1b\n\t"
-      "ldrd r4, r5, [sp, #8]\n\t"
-      "cbnz r5, 4f\n"
-      "2:\n\t"
-      "cmp r1, r4\n\t"
-      "beq 3f\n\t"
-      "ldrd r4, r3, [sp]\n\t"
-      "add r2, r1, r4\n\t"
-      "add r9, r9, r3\n\t"
-      "add r10, r10, r3\n\t"
-      "add r11, r11, r3\n\t"
-      "add r12, r12, r3\n\t"
-      "b 1b\n"
-      "4:\n\t"
+      "bne 2b\n\t"
+      "ldmia sp, {r2, r3, r4, r5}\n\t"
+      "cbz r5, 3f\n\t"
       "ldr r5, [r9], #4\n\t"
       "ldr r6, [r10], #4\n\t"
       "ldr r7, [r11], #4\n\t"
@@ -89,22 +95,27 @@ static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, u
       "sxtb16 r6, r6\n\t"
       "sxtb16 r7, r7\n\t"
       "sxtb16 r8, r8\n\t"
-      "stmia r1!, {r5, r6, r7, r8}\n\t"
-      "b 2b\n"
+      "stmia r1!, {r5, r6, r7, r8}\n"
       "3:\n\t"
+      "add r9, r9, r3\n\t"
+      "add r10, r10, r3\n\t"
+      "add r11, r11, r3\n\t"
+      "add r12, r12, r3\n\t"
+      "cmp r1, r4\n\t"
+      "bne 1b\n\t"
       "add sp, sp, #16\n\t"
-      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5)
+      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
       :
-      : "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+      : "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 #else
-  for (int32_t run = 0; run < runs->runs; ++run, spread += 4 * (runs->quads + whole)) {
-    for (int32_t i = 0; i < 4; ++i) {
-      uint32_t *to = spread + i;
-      const int8_t *next = from[i] + run * runs->step;
-      for (int32_t j = 0; j < runs->quads + whole; ++j, to += 4) {
-        const uint32_t word = td_load4(next + j / 2 * 4);
-        *to = j % 2 ? td_odd_bytes(word) : td_even_bytes(word);
-      }
+  const int32_t words = bytes->run / 16 + bytes->half; /* of a run */
+  for (int32_t i = 0; i < 4; ++i, first += apart) {
+    const int8_t *from = first;
+    for (int32_t j = 0; j < bytes->spread / 16; ++j) {
+      const uint32_t word = td_load4(from);
+      spread[4 * j + i] = j % words % 2 ? td_odd_bytes(word) : td_even_bytes(word);
+      if (j % words % 2 == 1 || j % words == words - 1) from += 4;
+      if (j % words == words - 1) from += bytes->skipped;
     }
   }
 #endif
@@ -114,53 +125,17 @@ static inline void td_spread_4(const int8_t *const *from, const td_runs *runs, u
 typedef struct {
   int32_t both, a; /* a's start + 256 times b's, modulo 2^32; a's start */
   int32_t of_a[3]; /* multiplier, scale, offset */
-  int32_t of_b[3];
+  int32_t of_b[3]; /* as td_finish_upper has them */
 } td_pair_record;
 
-static inline int32_t td_upper(int32_t both, int32_t a) {
-  return (int32_t)((uint32_t)both - (uint32_t)a) >> 8;
+static inline int8_t td_finish_a(const td_pair_record *of, int32_t a) {
+  const td_record record = {0, of->of_a[0], of->of_a[1], of->of_a[2]};
+  return td_finish(record, a);
 }
 
-static inline int8_t td_finish_of(const int32_t *of, int32_t acc) {
-  const td_record record = {0, of[0], of[1], of[2]};
-  return td_finish(record, acc);
-}
-
-/* Whether a pair's weights are worth a copy in RAM: they are too many for the cache of a flash, and
- * the pixels that want them are many. */
-static inline int32_t td_copies_weights(int32_t words, int32_t pixels) {
-  return words > 48 && pixels >= 12;
-}
-
-/* 4-byte aligned and apart. */
-static inline void td_copy_words(int8_t *to, const int8_t *from, int32_t words) {
-#ifdef TD_HAS_DSP
-  register int8_t *r0 __asm__("r0") = to;
-  register const int8_t *r1 __asm__("r1") = from;
-  register int32_t r2 __asm__("r2") = words;
-  /* By eights: a compiler would call memcpy. */
-  __asm__ volatile(
-      "b 2f\n"
-      "1:\n\t"
-      "ldmia r1!, {r3, r4, r5, r6, r7, r8, r9, r10}\n\t"
-      "stmia r0!, {r3, r4, r5, r6, r7, r8, r9, r10}\n"
-      "2:\n\t"
-      "subs r2, r2, #8\n\t"
-      "bpl 1b\n\t"
-      "b 4f\n"
-      "3:\n\t"
-      "ldr r3, [r1], #4\n\t"
-      "str r3, [r0], #4\n"
-      "4:\n\t"
-      "tst r2, #7\n\t"
-      "sub r2, r2, #1\n\t"
-      "bne 3b\n\t"
-      : "+r"(r0), "+r"(r1), "+r"(r2)
-      :
-      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
-#else
-  memcpy(to, from, 4 * (uint32_t)words);
-#endif
+static inline int8_t td_finish_b(const td_pair_record *of, int32_t both, int32_t a) {
+  const td_record record = {0, of->of_b[0], of->of_b[1], of->of_b[2]};
+  return td_finish_upper(record, (int32_t)((uint32_t)both - (uint32_t)a));
 }
 
 /* Spread pixels, four by four, on their way through pairs of output channels: both of each. */
@@ -171,155 +146,14 @@ typedef struct {
   int8_t *out;                  /* of the first pixel and pair; moves on */
   int32_t row;                  /* bytes from pixel to pixel */
   const int8_t *weights_end;    /* of the first pair; moves on */
-  int32_t skipped;              /* `td_skipped` */
+  int32_t skipped;              /* for the function's own use */
   const uint32_t *spread_end;   /* of all fours */
   int32_t next;                 /* bytes from behind a pair's last pixel to the next pair's first */
   const td_pair_record *end;    /* of all pairs */
 } td_pixels;
 
-/* Bytes of code that computes -words modulo 8 words: a short one comes first. */
-static inline int32_t td_skipped(int32_t words) {
-#ifdef __OPTIMIZE_SIZE__
-  (void)words; /* one by one */
-  return 0;
-#else
-  const int32_t skipped = -words & 7;
-  return 52 * skipped - 4 * (skipped > 0);
-#endif
-}
-
-#ifdef TD_HAS_DSP
-
-/* Pixels two by two: r10 and r11 hold them, r12 both channels' weights, lr those of a. */
-#define TD_SUMS(first, first_a, second, second_a) \
-  "smlad " first ", r10, r12, " first             \
-  "\n\t"                                          \
-  "smlad " first_a ", r10, lr, " first_a          \
-  "\n\t"                                          \
-  "smlad " second ", r11, r12, " second           \
-  "\n\t"                                          \
-  "smlad " second_a ", r11, lr, " second_a "\n\t"
-/* In 12 instructions. */
-#define TD_SHORT_WORD                                                                              \
-  "ldr r12, [r1], #4\n\t"                                                                          \
-  "sxtb16 lr, r12\n\t"                                                                             \
-  "ldmia r0!, {r10, r11}\n\t" TD_SUMS("r2", "r6", "r3", "r7") "ldmia r0!, {r10, r11}\n\t" TD_SUMS( \
-      "r4", "r8", "r5", "r9")
-/* In 13, but a cycle less: single loads that follow one another take one each. */
-#define TD_WORD                                                                             \
-  "ldr r12, [r1], #4\n\t"                                                                   \
-  "ldr r10, [r0], #4\n\t"                                                                   \
-  "ldr r11, [r0], #4\n\t"                                                                   \
-  "sxtb16 lr, r12\n\t" TD_SUMS("r2", "r6", "r3", "r7") "ldmia r0!, {r10, r11}\n\t" TD_SUMS( \
-      "r4", "r8", "r5", "r9")
-/* All words of a pair of channels: eight at a time from label 2 on, but the first time some are
- * skipped; of `skipped` an address is made. */
-#ifdef __OPTIMIZE_SIZE__
-#define TD_ENTRY
-#define TD_WORDS "2:\n\t" TD_SHORT_WORD
-#else
-#define TD_ENTRY       \
-  "adr.w lr, 2f\n\t"   \
-  "add r8, r8, lr\n\t" \
-  "orr r8, r8, #1\n\t"
-#define TD_WORDS        \
-  "ldr pc, [sp, #24]\n" \
-  "2:\n\t" TD_SHORT_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD TD_WORD
-#endif
-#define TD_UPPER(both, a)      \
-  "sub " both ", " both ", " a \
-  "\n\t"                       \
-  "asr " both ", " both ", #8\n\t"
-#define TD_JOIN(a, b) "bfi " a ", " b ", #8, #8\n\t"
-#define TD_STORE               \
-  "strh r6, [r2]\n\t"          \
-  "strh r7, [r2, r3]\n\t"      \
-  "add r2, r2, r3, lsl #1\n\t" \
-  "strh r8, [r2]\n\t"          \
-  "strh r9, [r2, r3]\n\t"      \
-  "add r2, r2, r3, lsl #1\n\t"
-
-#define TD_FINISH_4(FINISH, first, second, third, fourth)                                   \
-  "ldmia lr!, {r10, r11, r12}\n\t" FINISH(first, first, "r10", "r11", "r12")                \
-      FINISH(second, second, "r10", "r11", "r12") FINISH(third, third, "r10", "r11", "r12") \
-          FINISH(fourth, fourth, "r10", "r11", "r12")
-
-typedef char td_pixels_layout[offsetof(td_pixels, end) == 36 ? 1 : -1];
-
-/* Written as a whole because it needs every register: r2 to r5 are the sums of both channels, r6 to
- * r9 those of a, r0 walks over `spread`, r1 over the weights; a copy of `pixels` is on the stack,
- * its record moved to where `of_a` is; at label 1 lr is behind the record. */
-#define TD_RUN(name, FINISH)                                                                     \
-  static inline void name(const td_pixels *pixels) {                                             \
-    register const td_pixels *r0 __asm__("r0") = pixels;                                         \
-    __asm__ volatile(                                                                            \
-        "sub sp, sp, #40\n\t"                                                                    \
-        "ldmia r0!, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t"                                        \
-        "adds r4, r4, #8\n\t" TD_ENTRY                                                           \
-        "stmia sp, {r2, r3, r4, r5, r6, r7, r8, r9}\n\t"                                         \
-        "ldrd r10, r11, [r0]\n\t"                                                                \
-        "strd r10, r11, [sp, #32]\n\t"                                                           \
-        "mov r0, r2\n\t"                                                                         \
-        "add lr, r4, #24\n"                                                                      \
-        "1:\n\t"                                                                                 \
-        "ldr r1, [sp, #4]\n\t"                                                                   \
-        "ldrd r2, r6, [lr, #-32]\n\t"                                                            \
-        "mov r3, r2\n\t"                                                                         \
-        "mov r4, r2\n\t"                                                                         \
-        "mov r5, r2\n\t"                                                                         \
-        "mov r7, r6\n\t"                                                                         \
-        "mov r8, r6\n\t"                                                                         \
-        "mov r9, r6\n\t" TD_WORDS                                                                \
-        "ldr r10, [sp, #20]\n\t"                                                                 \
-        "cmp r1, r10\n\t"                                                                        \
-        "bne 2b\n\t"                                                                             \
-        "ldr lr, [sp, #8]\n\t" TD_UPPER("r2", "r6") TD_UPPER("r3", "r7") TD_UPPER("r4", "r8")    \
-            TD_UPPER("r5", "r9") TD_FINISH_4(FINISH, "r6", "r7", "r8", "r9") TD_FINISH_4(        \
-                FINISH, "r2", "r3", "r4", "r5") TD_JOIN("r6", "r2") TD_JOIN("r7", "r3")          \
-                TD_JOIN("r8", "r4") TD_JOIN("r9", "r5") "ldrd r2, r3, [sp, #12]\n\t" TD_STORE    \
-                                                        "str r2, [sp, #12]\n\t"                  \
-                                                        "ldr r3, [sp, #28]\n\t"                  \
-                                                        "cmp r0, r3\n\t"                         \
-                                                        "bne 1b\n\t"                             \
-                                                        "ldrd r5, r6, [sp, #32]\n\t"             \
-                                                        "cmp lr, r6\n\t"                         \
-                                                        "beq 3f\n\t"                             \
-                                                        "add r5, r5, r2\n\t"                     \
-                                                        "ldr r2, [sp, #4]\n\t"                   \
-                                                        "rsb r2, r2, r1, lsl #1\n\t"             \
-                                                        "str r2, [sp, #20]\n\t"                  \
-                                                        "add r4, lr, #8\n\t"                     \
-                                                        "ldr r0, [sp]\n\t"                       \
-                                                        "add r2, sp, #4\n\t"                     \
-                                                        "stmia r2, {r1, r4, r5}\n\t"             \
-                                                        "adds lr, lr, #32\n\t"                   \
-                                                        "b 1b\n"                                 \
-                                                        "3:\n\t"                                 \
-                                                        "add sp, sp, #40\n\t"                    \
-        : "+r"(r0)                                                                               \
-        :                                                                                        \
-        : "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", \
-          "memory");                                                                             \
-  }
-
-TD_RUN(td_run_pixels, TD_FINISH)
-#ifndef __OPTIMIZE_SIZE__
-/* The same for an output zero point of -128. */
-TD_RUN(td_run_pixels_above, TD_FINISH_ABOVE)
-#endif
-
-#undef TD_RUN
-#undef TD_WORDS
-#undef TD_ENTRY
-#undef TD_WORD
-#undef TD_UPPER
-#undef TD_JOIN
-#undef TD_STORE
-#undef TD_FINISH_4
-
-#else
-
-static inline void td_run_pixels(const td_pixels *p) {
+#ifndef TD_HAS_DSP
+static inline void td_run_each(const td_pixels *p) {
   const int32_t words = (int32_t)(p->weights_end - p->weights) / 4, row = p->row;
   const int8_t *weights = p->weights;
   int8_t *out = p->out;
@@ -332,17 +166,14 @@ static inline void td_run_pixels(const td_pixels *p) {
           both = td_dot2(x[4 * i], word, both);
           a = td_dot2(x[4 * i], td_even_bytes(word), a);
         }
-        out[0] = td_finish_of(record->of_a, a);
-        out[1] = td_finish_of(record->of_b, td_upper(both, a));
+        out[0] = td_finish_a(record, a);
+        out[1] = td_finish_b(record, both, a);
       }
     }
     out += p->next;
     weights += 4 * words;
   }
 }
-
-#define td_run_pixels_above td_run_pixels
-
 #endif
 
 /* Sums of a pair of channels. */
@@ -358,8 +189,8 @@ static inline td_sums td_add_word(td_sums sums, uint32_t pixel, uint32_t weights
 
 static inline int8_t *td_finish_pair(const td_pair_record *record, td_sums sums, int8_t *out,
                                      const int8_t *end) {
-  if (out < end) *out++ = td_finish_of(record->of_a, sums.a);
-  if (out < end) *out++ = td_finish_of(record->of_b, td_upper(sums.both, sums.a));
+  if (out < end) *out++ = td_finish_a(record, sums.a);
+  if (out < end) *out++ = td_finish_b(record, sums.both, sums.a);
   return out;
 }
 

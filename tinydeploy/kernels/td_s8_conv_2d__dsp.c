@@ -1,9 +1,16 @@
 #include <stddef.h>
 
 #include "td_conv_2d.h"
-#include "td_dot.h"
 #include "td_patch.h"
 #include "td_simd.h"
+
+/* Hosts do as cores with a floating-point unit do. */
+#if !defined(__OPTIMIZE_SIZE__) && (defined(__ARM_FP) || !defined(TD_HAS_DSP))
+#define FOURS
+#include "td_dot_fpu.h"
+#else
+#include "td_dot_pairs.h"
+#endif
 
 /* One group of one image. */
 typedef struct {
@@ -14,29 +21,72 @@ typedef struct {
   const td_pair_record *records; /* of the group */
   int32_t channels;              /* of its output */
   int32_t words;                 /* of a patch that is spread */
-  int32_t rows_of_fours;  /* a row of weights is one run of a multiple of 4 bytes in the image */
-  int32_t flat;           /* ... and output pixel i is input pixel i */
-  int32_t first_x, end_x; /* between these, the columns of a patch can be read in the image */
-  td_runs runs;           /* of a patch in `column`... */
-  td_runs in_place;       /* ... and in the image */
-  int8_t *column;         /* zeros behind its rows and the patch */
-  uint32_t *spread;       /* [block / 4, words, 4] */
-  int32_t block;          /* pixels spread at once, a multiple of 4 */
-  int8_t *copy;           /* of a pair's weights, where td_copies_weights */
-  int32_t above;          /* the output's zero point is -128 */
+  int32_t rows_of_fours; /* a row of weights is one run of a multiple of 4 bytes in the image */
+  int32_t flat;          /* ... and output pixel i is input pixel i */
+  int32_t last_top, last_left; /* of a patch that lies in the image */
+  int32_t last,
+      last_row;       /* where a patch, or a row of it, can begin that is read in place; or -1 */
+  int32_t apart;      /* bytes between the patches of two pixels */
+  td_runs runs;       /* of a patch in `column`... */
+  td_run_bytes bytes; /* ... and in the image */
+  int8_t *column;     /* zeros behind its rows and the patch */
+  uint32_t *spread;   /* [block / 4, words, 4] */
+  int32_t block;      /* pixels spread at once, a multiple of 4 */
+  int8_t *copy;       /* of a pair's weights, where td_copies_weights */
+  int32_t above;      /* the output's zero point is -128 */
 } td_slice;
 
-/* A copy of the patch of a pixel, 4 * quads bytes of it: the output may lie over the input. */
+#ifdef __OPTIMIZE_SIZE__
+
 static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
   const td_conv_2d *p = s->p;
-  const int8_t *from = td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
-#ifndef __OPTIMIZE_SIZE__
-  if (from != s->column) td_copy(s->column, from, p->kernel_w * (p->in_c / p->groups));
+  return td_patch(p, s->image, pixel / p->out_w, pixel % p->out_w, s->column);
+}
+
 #else
-  (void)from; /* always a copy */
-#endif
+
+/* `before` bytes of the zero point and `count` of `from`; returns what lies behind them. */
+static __attribute__((noinline)) int8_t *gather(const td_slice *s, int8_t *to, int32_t before,
+                                                const int8_t *from, int32_t count) {
+  return td_copy(td_fill(to, s->p->in_zero_point, before), from, count);
+}
+
+/* So many rows of the patch at (top, left), 4 * quads bytes in all: a copy, as the output may lie
+ * over the input. */
+static const int8_t *gather_rows(const td_slice *s, int32_t top, int32_t left, int32_t rows) {
+  const td_conv_2d *p = s->p;
+  const int32_t depth = p->in_c / p->groups, kernel_w = p->kernel_w, right = p->in_w - left;
+  const int32_t before = left < 0 ? -left : 0, end = right < kernel_w ? right : kernel_w;
+  int8_t *to = s->column;
+  for (; rows > 0; --rows, top += p->dilation_h, to += p->row_bytes) {
+    if (top < 0 || top >= p->in_h) {
+      gather(s, to, kernel_w * depth, s->image, 0);
+      continue;
+    }
+    const int8_t *const row = s->image + top * p->in_w * p->in_c;
+    if (p->dilation_w == 1 && p->groups == 1) {
+      int8_t *behind =
+          gather(s, to, before * depth, row + (left + before) * depth, (end - before) * depth);
+      if (end < kernel_w) gather(s, behind, (kernel_w - end) * depth, row, 0);
+      continue;
+    }
+    int8_t *next = to;
+    for (int32_t kx = 0, u = left; kx < kernel_w; ++kx, u += p->dilation_w) {
+      const int32_t inside = u >= 0 && u < p->in_w;
+      next =
+          gather(s, next, inside ? 0 : depth, row + (inside ? u * p->in_c : 0), inside ? depth : 0);
+    }
+  }
   return s->column;
 }
+
+static const int8_t *patch_of(const td_slice *s, int32_t pixel) {
+  const td_conv_2d *p = s->p;
+  return gather_rows(s, pixel / p->out_w * p->stride_h - p->pad_h,
+                     pixel % p->out_w * p->stride_w - p->pad_w, p->kernel_h);
+}
+
+#endif
 
 /* One of four pixels. */
 static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *spread) {
@@ -45,17 +95,51 @@ static void spread_runs(const td_runs *runs, const int8_t *from, uint32_t *sprea
   }
 }
 
-static void run_pairs(const td_slice *s, const td_pixels *run) {
+static int32_t is_above(const td_slice *s) {
 #ifdef __OPTIMIZE_SIZE__
   (void)s;
+  return TD_ALWAYS_ABOVE;
 #else
-  if (TD_ALWAYS_ABOVE || s->above) {
-    td_run_pixels_above(run);
-    return;
-  }
+  return TD_ALWAYS_ABOVE || s->above;
 #endif
-  td_run_pixels(run);
 }
+
+#ifdef FOURS
+
+/* The last channels where they are fewer than four: the others go nowhere. */
+static void run_part(const td_slice *s, td_pixels run, int32_t channels) {
+  const td_pair_record records[2] = {run.record[0], run.record[channels > 2]};
+  const uint32_t *const end = run.spread_end;
+  int8_t *to = run.out, fours[16];
+  const int32_t row = run.row;
+  run.record = records;
+  run.out = fours;
+  run.row = 4;
+  for (; run.spread != end; run.spread = run.spread_end) {
+    run.spread_end = run.spread + 4 * s->words;
+    td_run_fours(&run, s->words, is_above(s));
+    for (int32_t i = 0; i < 16; i += 4, to += row) td_copy(to, fours + i, channels);
+  }
+}
+
+static void run_fours(const td_slice *s, td_pixels run) {
+  const int32_t pair_bytes = 4 * s->words;
+  const int8_t *from = run.weights;
+  run.weights = s->copy;
+  run.weights_end = s->copy + 2 * pair_bytes;
+  for (int32_t left = s->channels; left > 0; left -= 4, from += 2 * pair_bytes) {
+    td_weave(s->copy, from, left > 2 ? from + pair_bytes : from, s->words);
+    if (left < 4) {
+      run_part(s, run, left);
+      return;
+    }
+    td_run_fours(&run, s->words, is_above(s));
+    run.record += 2;
+    run.out += 4;
+  }
+}
+
+#endif
 
 /* The last channel, if it is alone: of a pair whose other half goes nowhere. */
 static void run_lone(const td_slice *s, td_pixels run, int8_t *out) {
@@ -67,7 +151,7 @@ static void run_lone(const td_slice *s, td_pixels run, int8_t *out) {
   for (; run.spread != end; run.spread = run.spread_end) {
     run.out = pairs;
     run.spread_end = run.spread + 4 * s->words;
-    run_pairs(s, &run);
+    td_run_pairs(&run, s->words, is_above(s));
     for (int32_t i = 0; i < 8; i += 2, out += row) *out = pairs[i];
   }
 }
@@ -82,11 +166,16 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
                    out,
                    row,
                    s->weights + pair_bytes,
-                   td_skipped(s->words),
+                   0,
                    s->spread + pixels * s->words,
                    2 - pixels * row,
                    s->records + channels / 2};
-#ifndef __OPTIMIZE_SIZE__
+#ifdef FOURS
+  if (td_runs_fours(s->words, pixels)) {
+    run_fours(s, run);
+    return;
+  }
+#elif !defined(__OPTIMIZE_SIZE__)
   if (td_copies_weights(s->words, pixels)) {
     const td_pair_record *end = run.end;
     const int8_t *from = run.weights;
@@ -95,12 +184,12 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
     for (; run.record != end; ++run.record, run.out += 2, from += pair_bytes) {
       td_copy_words(s->copy, from, s->words);
       run.end = run.record + 1;
-      run_pairs(s, &run);
+      td_run_pairs(&run, s->words, is_above(s));
     }
   } else
 #endif
-      if (channels > 1) {
-    run_pairs(s, &run);
+  if (channels > 1) {
+    td_run_pairs(&run, s->words, is_above(s));
   }
   if (channels % 2 == 0) return;
   run.record = s->records + channels / 2;
@@ -134,59 +223,72 @@ static void one_pixel(const td_slice *s, int32_t pixel) {
                s->channels);
 }
 
-/* Where the patch of a pixel starts in the image if its rows can be read there, each as row_bytes
- * bytes: those behind a row count nothing, but lie in the image. Else NULL. */
-static const int8_t *rows_of(const td_slice *s, int32_t y, int32_t x) {
+/* One of four pixels: what is not in the image is gathered. */
+static void spread_pixel(const td_slice *s, int32_t top, int32_t left, uint32_t *spread) {
   const td_conv_2d *p = s->p;
-  const int32_t top = y * p->stride_h - p->pad_h;
-  const int32_t inside = x >= s->first_x && x < s->end_x && top >= 0 &&
-                         top + (p->kernel_h - 1) * p->dilation_h < p->in_h;
-  return inside ? s->image + (top * p->in_w + x * p->stride_w - p->pad_w) * p->in_c : NULL;
+  if (s->last < 0 || left < 0 || left > s->last_left) {
+    spread_runs(&s->runs, gather_rows(s, top, left, p->kernel_h), spread);
+    return;
+  }
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky, top += p->dilation_h) {
+    const int32_t at = (top * p->in_w + left) * p->in_c;
+    const int32_t inside = at >= 0 && at <= s->last_row;
+    const int8_t *from = inside ? s->image + at : gather_rows(s, top, left, 1);
+    spread = td_spread_1(from, s->runs.quads, s->runs.half, spread);
+  }
 }
 
-/* Four pixels, some of whose patches cannot be read in place. */
+/* Those of four pixels whose patches are not in the image, or `each` of them. */
 static __attribute__((noinline)) void spread_at_border(const td_slice *s, int32_t pixel,
-                                                       uint32_t *spread) {
-  const int32_t width = s->p->out_w;
+                                                       uint32_t *spread, int32_t each) {
+  const td_conv_2d *p = s->p;
   for (int32_t i = pixel; i < pixel + 4; ++i, ++spread) {
-    const int8_t *from = rows_of(s, i / width, i % width);
-    if (from != NULL) {
-      spread_runs(&s->in_place, from, spread);
-    } else {
-      spread_runs(&s->runs, patch_of(s, i), spread);
+    const int32_t top = i / p->out_w * p->stride_h - p->pad_h;
+    const int32_t left = i % p->out_w * p->stride_w - p->pad_w;
+    if (each || top < 0 || top > s->last_top || left < 0 || left > s->last_left) {
+      spread_pixel(s, top, left, spread);
     }
   }
 }
 
+/* Rows are read in the image each as row_bytes bytes: those behind a row count nothing. Where they
+ * are all of the image, what is beyond a border is put right afterwards. */
 static void spread_pixels(const td_slice *s, int32_t pixel, uint32_t *spread) {
   const td_conv_2d *p = s->p;
-  const int8_t *from[4], *first = s->image + pixel * p->in_c;
-  int32_t apart = p->in_c;
+  int32_t inside = 1, at = pixel * p->in_c;
   if (!s->flat) {
     const int32_t y = pixel / p->out_w, x = pixel - y * p->out_w;
-    first = x + 4 <= s->end_x ? rows_of(s, y, x) : NULL;
-    if (first == NULL) {
-      spread_at_border(s, pixel, spread);
+    const int32_t top = y * p->stride_h - p->pad_h, left = x * p->stride_w - p->pad_w;
+    if (x + 4 > p->out_w || s->last < 0) {
+      spread_at_border(s, pixel, spread, 1);
       return;
     }
-    apart *= p->stride_w;
+    at = (top * p->in_w + left) * p->in_c;
+    if (at < 0 || at + 3 * s->apart > s->last) {
+      spread_at_border(s, pixel, spread, 1);
+      return;
+    }
+    inside = top >= 0 && top <= s->last_top && left >= 0 && left + 3 * p->stride_w <= s->last_left;
   }
-  for (int32_t i = 0; i < 4; ++i, first += apart) from[i] = first;
-  td_spread_4(from, &s->in_place, spread);
+  td_spread_4(s->image + at, s->apart, &s->bytes, spread);
+  if (!inside) spread_at_border(s, pixel, spread, 0);
 }
 
-/* What can be read in place: no columns where a row of weights is no run of fours. */
-static void find_columns(td_slice *s) {
+/* What can be read in place: nothing where a row of weights is no run of fours. */
+static void find_insides(td_slice *s) {
   const td_conv_2d *p = s->p;
-  const int32_t spare = p->in_w * p->in_c - p->row_bytes;
-  const int32_t last = spare / p->in_c + p->pad_w;
-  s->first_x = (p->pad_w + p->stride_w - 1) / p->stride_w;
-  s->end_x = s->rows_of_fours && spare >= 0 ? last / p->stride_w + 1 : 0;
-  if (s->end_x > p->out_w) s->end_x = p->out_w;
+  const int32_t row = p->in_w * p->in_c, below = (p->kernel_h - 1) * p->dilation_h;
+  td_runs runs = s->runs;
+  s->last_top = p->in_h - 1 - below;
+  s->last_left = p->in_w - p->kernel_w;
+  s->last_row = p->in_h * row - p->row_bytes;
+  s->last = s->rows_of_fours && s->last_top >= 0 ? s->last_row - below * row : -1;
   s->flat = s->rows_of_fours && p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 &&
             p->stride_w == 1 && p->row_bytes == p->in_c / p->groups;
-  s->in_place = s->runs;
-  s->in_place.step = p->dilation_h * p->in_w * p->in_c;
+  if (s->last < 0) return;
+  runs.step = p->kernel_h > 1 ? p->dilation_h * row : 0;
+  s->bytes = td_bytes_of(&runs);
+  s->apart = p->out_w > 1 ? p->stride_w * p->in_c : p->in_c;
 }
 
 /* `count` is a multiple of 4. */
@@ -236,7 +338,7 @@ void td_s8_conv_2d__dsp(const td_conv_2d *p, const int8_t *in, int8_t *out, void
       (p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1)) && p->row_bytes % 4 == 0;
   find_runs(&s);
 #ifndef __OPTIMIZE_SIZE__
-  find_columns(&s);
+  find_insides(&s);
   s.copy = (int8_t *)scratch + 4 * p->strip * s.words + 4 * quads;
   s.above = p->out_zero_point == -128;
 #endif

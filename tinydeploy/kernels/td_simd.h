@@ -108,7 +108,28 @@ typedef struct {
   "smmlsr " to ", " to ", " scale ", " offset               \
   "\n\t"                                                    \
   "ssat " to ", #8, " to "\n\t"
+/* Of an accumulator that lies in the upper 24 bits of `to`; `half` holds 64. */
+#define TD_FINISH_UPPER(to, multiplier, scale, offset, half) \
+  "smmla " to ", " to ", " multiplier ", " half              \
+  "\n\t"                                                     \
+  "bic " to ", " to                                          \
+  ", #127\n\t"                                               \
+  "add " to ", " to ", " to                                  \
+  ", asr #31\n\t"                                            \
+  "smmlsr " to ", " to ", " scale ", " offset                \
+  "\n\t"                                                     \
+  "ssat " to ", #8, " to "\n\t"
+#define TD_FINISH_UPPER_ABOVE(to, multiplier, scale, offset, half) \
+  "smmla " to ", " to ", " multiplier ", " half                    \
+  "\n\t"                                                           \
+  "smmlsr " to ", " to ", " scale ", " offset                      \
+  "\n\t"                                                           \
+  "ssat " to ", #8, " to "\n\t"
 #endif
+
+static inline int8_t td_saturate(int64_t v) {
+  return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+}
 
 /* Saturated to int8. */
 static inline int8_t td_finish(td_record r, int32_t acc) {
@@ -123,8 +144,27 @@ static inline int8_t td_finish(td_record r, int32_t acc) {
   const int64_t half = 1LL << 31;
   int64_t v = ((int64_t)acc * r.multiplier + (int64_t)acc * (half * 2) + half) >> 32;
   v += v < 0 ? -1 : 0;
-  v = (r.offset * (half * 2) - v * r.scale + half) >> 32;
-  return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+  return td_saturate((r.offset * (half * 2) - v * r.scale + half) >> 32);
+#endif
+}
+
+/* The same of 256 times an accumulator a of 24 bits, for which a record holds
+ *     multiplier   m
+ *     scale        -2^(25 - r)
+ * As w = floor(256 a * m / 2^32) + 64 is v with 7 more bits, floor(w / 2^7) = v, and
+ *     divide(v, r) = floor((128 v - (v < 0) + 2^(r + 6)) / 2^(r + 7)). */
+static inline int8_t td_finish_upper(td_record r, int32_t upper) {
+#ifdef TD_HAS_DSP
+  __asm__(TD_FINISH_UPPER("%[v]", "%[multiplier]", "%[scale]", "%[offset]", "%[half]")
+          : [v] "+&r"(upper)
+          : [multiplier] "r"(r.multiplier), [scale] "r"(r.scale), [offset] "r"(r.offset),
+            [half] "r"(64));
+  return (int8_t)upper;
+#else
+  const int64_t half = 1LL << 31;
+  int64_t v = ((((int64_t)upper * r.multiplier) >> 32) + 64) & ~127LL;
+  v += v < 0 ? -1 : 0;
+  return td_saturate((r.offset * (half * 2) - v * r.scale + half) >> 32);
 #endif
 }
 

@@ -126,9 +126,9 @@ def reference(params: Params, inputs: Sequence[Array | None]) -> tuple[Array, ..
     return (p.requant.apply(sums),)
 
 
-# Rows of fours are read where they lie, which saves some 400 instructions of four pixels; each four
-# of padding costs them 13 a channel.
-_MOST_PADDING = 40
+# Rows of fours are read where they lie, which saves some 200 instructions of four pixels each; a
+# word of padding costs them 11 a pair of channels.
+_MOST_PADDING = 36
 
 
 def _row_bytes(params: Params, kernel: Kernel) -> int:
@@ -137,8 +137,13 @@ def _row_bytes(params: Params, kernel: Kernel) -> int:
     if kernel.isa is not Isa.DSP or params.groups != 1 or params.w.dilation != 1:
         return exact
     padded = ceil_to(exact, 4)
-    more = params.h.kernel * padded - ceil_to(params.patch, 4)
-    return padded if more // 4 * params.out_c <= _MOST_PADDING else exact
+    more = params.h.kernel * _row_words(exact, padded) - ceil_to(params.patch, 4) // 2
+    return padded if more * params.out_c <= _MOST_PADDING * params.h.kernel else exact
+
+
+def _row_words(exact: int, padded: int) -> int:
+    """Words of a row of weights and its padding; one that is only padding is left out."""
+    return padded // 2 - (exact > 4 and padded == exact + 3)
 
 
 def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
@@ -209,10 +214,15 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     return 4 * ceil_to(patch, 4) + 2 * patch
 
 
+def _copies_from(words: int) -> int:
+    """How many pixels at once have a four of channels' weights copied: `td_runs_fours`."""
+    return 12 if words > 48 else 16
+
+
 def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
-    """Of spread pixels, one patch, and from `td_copies_weights` of td_dot.h on a pair's weights."""
+    """Of spread pixels, one patch, and a copy of weights where many pixels want it."""
     words = _words(params, kernel)
-    copied = 4 * words if words > 48 and strip >= 12 else 0
+    copied = 8 * words if words > 16 and strip >= _copies_from(words) else 0
     column = ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
     if _leaves_words_out(params, kernel):
         column = max(column, 16)  # where td_spread_1 puts the words that are left out
@@ -223,12 +233,12 @@ def _in_memory(
     params: Params, kernel: Kernel, free_bytes: int
 ) -> tuple[Mapping[str, FieldValue], int]:
     """`KernelCall.in_memory` of the DSP kernel: all the pixels at once that there is room for."""
-    spread_bytes = 48 * _words(params, kernel)
-    copying = _dsp_scratch_bytes(params, kernel, 12) - spread_bytes
-    column = _dsp_scratch_bytes(params, kernel, 4) - spread_bytes // 3
-    pixels = _fours(params, kernel, free_bytes - copying)
-    if pixels < 12:
-        pixels = min(_fours(params, kernel, free_bytes - column), 8)
+    words = _words(params, kernel)
+    most = free_bytes - (_dsp_scratch_bytes(params, kernel, 4) - 16 * words)
+    pixels = _fours(params, kernel, most)
+    if words > 16 and pixels >= _copies_from(words):
+        copying = _fours(params, kernel, most - 8 * words)
+        pixels = max(copying, _copies_from(words) - 4)
     return {"strip": pixels}, _dsp_scratch_bytes(params, kernel, pixels)
 
 

@@ -158,8 +158,16 @@ class Requantization:
         return Constant("requant", table.astype(np.int32))
 
     def pair_records(self, folded: NDArray[np.int64], groups: int) -> Constant:
-        """int32 [groups, pairs, 8]: `td_pair_record` of td_dot.h."""
-        table = _pair_table(self.fast_records(folded).data, groups)
+        """int32 [groups, pairs, 8]: `td_pair_record` of td_dot.h.
+
+        All offsets are the output's zero point. Accumulators of fixed channels are 4 times what
+        their outputs are above it, and are divided by 4 again.
+        """
+        above = self.apply(np.array(self.lowest)).astype(np.int64) - self.out_zero_point
+        table = self.fast_records(folded).data.copy()
+        table[self.fixed] = [0, -(1 << 31), -(1 << 31), self.out_zero_point]
+        table[self.fixed, 0] = 4 * above[self.fixed]
+        table = _pair_table(table, groups)
         return Constant("requant", table, align=8)
 
     def fast_records(self, folded: NDArray[np.int64]) -> Constant:
@@ -288,7 +296,9 @@ def _pair_table(records: Array, groups: int) -> Array:
     pairs = in_pairs(records.astype(np.int64), groups)
     a, b = pairs[:, :, 0], pairs[:, :, 1]
     both = (a[..., :1] + 256 * b[..., :1]).astype(np.int32)
-    return np.concatenate([both, a, b[..., 1:]], axis=2).astype(np.int32)
+    # As `td_finish_upper` has it: m of 2 m - 2^32, and the scale divided by 2^7.
+    upper = [b[..., 1] % (1 << 32) >> 1, b[..., 2] >> 7, b[..., 3]]
+    return np.concatenate([both, a, np.stack(upper, axis=2)], axis=2).astype(np.int32)
 
 
 def ceil_to(value: int, unit: int) -> int:

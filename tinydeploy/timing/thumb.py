@@ -59,7 +59,7 @@ class Instruction:
 
     Attributes:
         bytes: Of its encoding, 2 or 4.
-        count: Registers that it loads or stores; 1 for what moves none.
+        count: Registers that it loads, stores or moves; 1 for what moves none.
         loaded, stored: Bytes of memory that it moves.
         to_pc: It loads PC, and so branches.
         writes: The core's registers that a single load fills, as a mask.
@@ -263,7 +263,7 @@ def _vector_kind(first: int, second: int) -> Kind:
 def _coprocessor_memory(first: int, second: int) -> Instruction:
     load = first >> 4 & 1
     if first & 0xFFE0 == 0xEC40 or first & 0xFFA0 == 0xEC00:
-        return Instruction(Kind.FLOAT_MOVE, 4)
+        return Instruction(Kind.FLOAT_MOVE, 4, 2)
     if second & 0x0E00 == 0x0E00:
         scattered = not first & 0x0120 or (first >> 8 >= 0xFC and second & 0x1000)
         kind = Kind.VECTOR_LOAD if load else Kind.VECTOR_STORE
