@@ -263,7 +263,7 @@ def _vector_kind(first: int, second: int) -> Kind:
 def _coprocessor_memory(first: int, second: int) -> Instruction:
     load = first >> 4 & 1
     if first & 0xFFE0 == 0xEC40 or first & 0xFFA0 == 0xEC00:
-        return Instruction(Kind.FLOAT_MOVE, 4)
+        return Instruction(Kind.FLOAT_MOVE, 4, 2)
     if second & 0x0E00 == 0x0E00:
         scattered = not first & 0x0120 or (first >> 8 >= 0xFC and second & 0x1000)
         kind = Kind.VECTOR_LOAD if load else Kind.VECTOR_STORE
