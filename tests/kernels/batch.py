@@ -132,8 +132,19 @@ def variants_of(cases: Iterable[Case], isas: Sequence[Isa]) -> tuple[Variant, ..
             if not plan.calls:
                 found.append(Variant(case, None, plan))
                 break
+            plan = _grown(plan) if position % 3 == 0 else plan
             found.append(Variant(case, kernel, _spread(plan, in_place=position % 2 == 0)))
     return tuple(found)
+
+
+def _grown(plan: Plan) -> Plan:
+    """The plan of one call with all the scratch that it gains from."""
+    ((call,), (scratch,)) = plan.calls, plan.scratch
+    if call.in_memory is None or scratch is None:
+        return plan
+    fields, scratch_bytes = call.in_memory(1 << 20)
+    call = replace(call, fields={**call.fields, **fields}, scratch_bytes=scratch_bytes)
+    return replace(plan, calls=(call,), scratch=(replace(scratch, bytes=scratch_bytes),))
 
 
 def _spread(plan: Plan, *, in_place: bool) -> Plan:

@@ -58,6 +58,8 @@ def test_decode_tells_kinds_apart(assembly: str) -> None:
         (0xE9D2, 0x0100, 2, 8, 0),  # ldrd
         (0xED90, 0x0B00, 2, 8, 0),  # vldr d0
         (0xED2D, 0x8B04, 4, 0, 16),  # vpush {d8-d9}
+        (0xEE10, 0x0A10, 1, 0, 0),  # vmov r0, s0
+        (0xEC53, 0x2A10, 2, 0, 0),  # vmov r2, r3, s0, s1
         (0xED90, 0x1E00, 1, 16, 0),  # vldrb.8 q0, [r0]
         (0xFD90, 0x0E80, 1, 8, 0),  # vldrb.u16 q0, [r0]
     ],

@@ -67,17 +67,17 @@ void td_s8_depthwise_conv_2d_3x3__dsp(const td_depthwise_conv_2d *p, const int8_
                                       void *scratch);
 
 /* A kernel of 3 x 3 without dilation, strides of 1, of which at most a row and a column before the
- * input lie outside; out_w is at least 2, in_c is out_c, a multiple of 4. Where p is `transposed`
- * rows and columns have changed their names, in weights too, but the images in memory are as they
- * were. weights: [out_c, 3, 4], columns of three weights, the one in the middle twice; 4-byte
- * aligned. requant: [out_c] of td_record (td_simd.h). scratch: 32 * (out_w + 2) bytes. Four
- * channels are finished before the next ones; two rows are read in advance. */
+ * input and a row behind it lie outside; out_w is at least 3, in_c is out_c, a multiple of 4. Where
+ * p is `transposed` rows and columns have changed their names, in weights too, but the images in
+ * memory are as they were. weights: [out_c, 3, 4], rows of three weights, the one in the middle
+ * twice; 4-byte aligned. requant: [out_c] of td_record (td_simd.h). scratch: with the rows of the
+ * input that are read, 64 * rows + 80 + 4 * ((out_w - 3) / 2) bytes. Four channels are finished
+ * before the next ones, and of these strips of 3 to 6 columns of the output: with a strip its
+ * columns of the input are read, and one more behind them than it writes over. */
 void td_s8_depthwise_conv_2d_3x3_rows__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                            int8_t *out, void *scratch);
 
-/* The same with strides of 2 and an even number of columns, of which none before the input is read.
- * weights: [out_c, 3, 4] of row and column: (0, 0), (0, 2), (0, 1), (1, 2); (1, 0), any, (1, 1),
- * any; (2, 0), (2, 2), (2, 1), (1, 2). scratch: 80 * (out_w + 1) bytes. */
+/* The same with strides of 2. scratch: 112 * rows + 140 + 4 * (out_w - 3) bytes. */
 void td_s8_depthwise_conv_2d_3x3_stride_2__dsp(const td_depthwise_conv_2d *p, const int8_t *in,
                                                int8_t *out, void *scratch);
 

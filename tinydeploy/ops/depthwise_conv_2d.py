@@ -6,8 +6,9 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from .convolution import (
     parse_axis,
     parse_requantization,
 )
+from .depthwise_strips import Way, is_little, ways
 from .requantization_16x8 import Requantization16x8
 from .trailing import by_steps, distance_bytes
 
@@ -132,29 +134,14 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         return conv_2d.call(one_channel, node, kernel, by_channel[..., np.newaxis], bias)
     kept, folded = fold(p.requant, by_channel.astype(np.int64), bias)
     transposed = _transposed(p, kernel)
-    h, w = (p.w, p.h) if transposed else (p.h, p.w)
     fields: dict[str, FieldValue] = {
         "batches": p.batches,
-        "in_h": h.size,
-        "in_w": w.size,
-        "in_c": p.in_c,
-        "out_h": h.out,
-        "out_w": w.out,
-        "out_c": p.out_c,
-        "kernel_h": h.kernel,
-        "kernel_w": w.kernel,
-        "stride_h": h.stride,
-        "stride_w": w.stride,
-        "dilation_h": h.dilation,
-        "dilation_w": w.dilation,
-        "pad_h": h.pad,
-        "pad_w": w.pad,
+        **_sizes(p, transposed),
         "in_zero_point": p.requant.in_zero_point,
         "out_zero_point": p.requant.out_zero_point,
         "low": p.requant.low,
         "high": p.requant.high,
-        "transposed": int(transposed),
-        "weights": _pack(p, kernel, kept),
+        "weights": _pack(p, kernel, kept, transposed),
         "requant": _tables(p.requant, kernel, folded),
     }
     return KernelCall(
@@ -169,10 +156,43 @@ def lower(node: Node, graph: Graph, kernel: Kernel) -> KernelCall:
         scratch_bytes=_scratch_bytes(p, kernel),
         macs=p.macs,
         trails=_trails(p, kernel),
+        in_memory=partial(_in_memory, p, kernel, kept) if kernel in DSP_STRIPS else None,
     )
 
 
-def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constant:
+def _sizes(params: Params, transposed: bool) -> dict[str, FieldValue]:
+    h, w = (params.w, params.h) if transposed else (params.h, params.w)
+    return {
+        "in_h": h.size,
+        "in_w": w.size,
+        "in_c": params.in_c,
+        "out_h": h.out,
+        "out_w": w.out,
+        "out_c": params.out_c,
+        "kernel_h": h.kernel,
+        "kernel_w": w.kernel,
+        "stride_h": h.stride,
+        "stride_w": w.stride,
+        "dilation_h": h.dilation,
+        "dilation_w": w.dilation,
+        "pad_h": h.pad,
+        "pad_w": w.pad,
+        "transposed": int(transposed),
+    }
+
+
+def _in_memory(
+    params: Params, kernel: Kernel, weights: NDArray[np.int64], free_bytes: int
+) -> tuple[Mapping[str, FieldValue], int]:
+    """`KernelCall.in_memory` of the kernels for strips: the faster way of those that fit."""
+    ways = _ways(params)
+    fitting = [way for way in ways if way.scratch_bytes <= free_bytes] or ways[:1]
+    way = min(fitting, key=lambda way: way.cycles)
+    packed = _pack(params, kernel, weights, way.transposed)
+    return {**_sizes(params, way.transposed), "weights": packed}, way.scratch_bytes
+
+
+def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64], transposed: bool) -> Constant:
     """As td_depthwise_conv_2d.h has them, from [out_c, taps]."""
     rows = weights.astype(np.int8).reshape(params.out_c, params.taps)
     if kernel.isa is Isa.SCALAR:
@@ -183,14 +203,11 @@ def _pack(params: Params, kernel: Kernel, weights: NDArray[np.int64]) -> Constan
         return helium.lines(rows)
     if kernel.isa is Isa.MVE:
         return helium.by_eights(rows)
-    if kernel is DSP_ROWS:
-        columns = rows.reshape(-1, 3, 3)
-        if not _transposed(params, kernel):
-            columns = columns.transpose(0, 2, 1)
-        return Constant("weights", np.ascontiguousarray(columns[..., [0, 1, 1, 2]]), align=4)
-    if kernel is DSP_STRIDE_2:
-        order = [0, 2, 1, 5, 3, 3, 4, 3, 6, 8, 7, 5]
-        return Constant("weights", np.ascontiguousarray(rows[:, order]), align=4)
+    if kernel in DSP_STRIPS:
+        lines = rows.reshape(-1, 3, 3)
+        if transposed:
+            lines = lines.transpose(0, 2, 1)
+        return Constant("weights", np.ascontiguousarray(lines[..., [0, 1, 1, 2]]), align=4)
     if kernel is DSP_LINE:
         end = 2 * (params.taps // 2) + 2
         padded = np.pad(rows, ((0, 0), (1, end - params.taps)))
@@ -215,16 +232,14 @@ def _tables(requant: Requantization, kernel: Kernel, folded: NDArray[np.int64]) 
 
 
 def _scratch_bytes(params: Params, kernel: Kernel) -> int:
+    if kernel in DSP_STRIPS:
+        return _ways(params)[0].scratch_bytes
     columns = params.h.out if _transposed(params, kernel) else params.w.out
     if kernel is MVE_3X3:
         stride = params.w.stride
         return helium.TILE_COLUMN_BYTES * (stride * ceil_to(columns, 2 * stride) + 2)
     if kernel is MVE_LINE:
         return ceil_to(columns, 4) + 12
-    if kernel is DSP_ROWS:
-        return 32 * (columns + 2)
-    if kernel is DSP_STRIDE_2:
-        return 80 * (columns + 1)
     if kernel is DSP_LINE:
         return 16 * (ceil_to(columns, 6) // 2 + params.taps // 2 + 1)
     return 21 * params.in_c if kernel is DSP_3X3 else 8 * params.taps + params.in_c
@@ -240,10 +255,12 @@ def _trails(params: Params, kernel: Kernel) -> tuple[Trail, ...]:
     if p.batches != 1:
         return ()
     if kernel in _BY_CHANNELS:
-        # They have read what they write over, even from the same address on, but columns below
-        # other columns.
-        pixels = p.w.size if _transposed(p, kernel) else 1
-        return (Trail(0, 0, 0, multiple=pixels * p.in_c),)
+        # They have read what they write over, even from the same address on, but those that go from
+        # column to column only columns below the same columns.
+        columns = _transposed(p, kernel)
+        if kernel in DSP_STRIPS:
+            columns = any(way.by_columns for way in _ways(p))
+        return (Trail(0, 0, 0, multiple=(p.w.size if columns else 1) * p.in_c),)
     steps = by_steps(p.h.out * p.w.out, 1, again=False)
     if kernel is MVE_3X3:
         lines = 2 if p.h.stride == 1 else 1
@@ -265,40 +282,23 @@ def _3x3(params: Params) -> bool:
     return plain and narrow and _by_fours(params)
 
 
-def _rows(params: Params) -> bool:
+def _strips(params: Params, stride: int) -> bool:
     h, w = params.h, params.w
-    return _3x3(params) and h.stride == w.stride == 1 and h.out > 1 and w.out > 1
+    square = all(axis.kernel == 3 and axis.dilation == 1 for axis in (h, w))
+    narrow = all(edge <= 1 for axis in (h, w) for edge in axis.padded)
+    plain = square and narrow and h.stride == w.stride == stride and _by_fours(params)
+    return plain and h.out > 1 and w.out > 1 and len(_ways(params)) > 0
 
 
-def _rows_cycles(rows: int, columns: int) -> int:
-    """An estimate, of a channel."""
-    return ceil_to(rows, 2) // 2 * (73 * (ceil_to(columns, 2) // 2) + 7 * columns + 45)
+def _ways(params: Params) -> list[Way]:
+    return ways(params.h, params.w, params.in_c)
 
 
 def _transposed(params: Params, kernel: Kernel) -> bool:
-    """Whether rows and columns change their names.
-
-    Where the output's rows are shorter than the input's, DSP_ROWS would write over what it has not
-    read.
-    """
-    h, w = params.h, params.w
+    """Whether rows and columns change their names."""
     if kernel in (DSP_LINE, MVE_LINE):
-        return h.kernel > 1
-    if kernel is not DSP_ROWS or w.out != w.size or not _little(params, 32 * (h.out + 2)):
-        return False
-    return _rows_cycles(w.out, h.out) < _rows_cycles(h.out, w.out)
-
-
-def _little(params: Params, scratch_bytes: int) -> bool:
-    """Whether a kernel's scratch is no burden beside the layer's input."""
-    return scratch_bytes <= 2048 + params.h.size * params.w.size * params.in_c
-
-
-def _stride_2(params: Params) -> bool:
-    h, w = params.h, params.w
-    plain = _3x3(params) and h.stride == w.stride == 2
-    little = _little(params, _scratch_bytes(params, DSP_STRIDE_2))
-    return plain and w.pad == 0 and w.size % 2 == 0 and little
+        return params.h.kernel > 1
+    return kernel in DSP_STRIPS and _ways(params)[0].transposed
 
 
 def _line(params: Params, outputs: int) -> bool:
@@ -310,7 +310,7 @@ def _line(params: Params, outputs: int) -> bool:
 
 
 def _dsp_line(params: Params) -> bool:
-    little = _little(params, _scratch_bytes(params, DSP_LINE))
+    little = is_little(_scratch_bytes(params, DSP_LINE), (params.h, params.w), params.in_c)
     return _line(params, 3) and _by_fours(params) and little
 
 
@@ -359,11 +359,16 @@ MVE_ANY_SCALE = Kernel(
     lambda params: params.in_c == params.out_c and helium.applies_any_scale(params.requant),
 )
 DSP_3X3 = Kernel("td_s8_depthwise_conv_2d_3x3__dsp", Isa.DSP, _3x3, large=True)
-DSP_ROWS = Kernel("td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, _rows, large=True)
-DSP_STRIDE_2 = Kernel("td_s8_depthwise_conv_2d_3x3_stride_2__dsp", Isa.DSP, _stride_2, large=True)
+DSP_ROWS = Kernel(
+    "td_s8_depthwise_conv_2d_3x3_rows__dsp", Isa.DSP, partial(_strips, stride=1), large=True
+)
+DSP_STRIDE_2 = Kernel(
+    "td_s8_depthwise_conv_2d_3x3_stride_2__dsp", Isa.DSP, partial(_strips, stride=2), large=True
+)
 DSP_LINE = Kernel("td_s8_depthwise_conv_2d_line__dsp", Isa.DSP, _dsp_line, large=True)
+DSP_STRIPS = (DSP_ROWS, DSP_STRIDE_2)
 # Those that finish some channels before they begin the next.
-_BY_CHANNELS = (DSP_ROWS, DSP_STRIDE_2, DSP_LINE, MVE_LINE)
+_BY_CHANNELS = (*DSP_STRIPS, DSP_LINE, MVE_LINE)
 DSP = Kernel("td_s8_depthwise_conv_2d__dsp", Isa.DSP, _by_fours)
 SCALAR = Kernel("td_s8_depthwise_conv_2d__scalar", Isa.SCALAR, conv_16x8.is_8_bit)
 KERNELS = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ..ops.depthwise_conv_2d import DSP_STRIPS
+from ..ops.depthwise_strips import widths
 from .plan import KernelCall
 
 # The structs that are declared with these types, and which of their numbers are of the smaller one.
@@ -33,6 +35,13 @@ def always_above(calls: Iterable[KernelCall]) -> bool:
     """Whether no convolution has another output zero point than -128."""
     structs = ("td_conv_2d", "td_depthwise_conv_2d")
     return all(c.fields.get("out_zero_point") == -128 for c in calls if c.struct in structs)
+
+
+def strip_widths(calls: Iterable[KernelCall]) -> int:
+    """Bit n: a depthwise convolution has a strip of n columns."""
+    columns = {c.fields["out_w"] for c in calls if c.kernel in DSP_STRIPS}
+    found = {width for n in columns if isinstance(n, int) for width in widths(n)}
+    return sum(1 << width for width in found)
 
 
 def _bits(values: Iterable[int]) -> int:

@@ -104,6 +104,7 @@ _M4 = Timing(
         Kind.STORE_PAIR: _fixed(1, 1),
         Kind.LOAD_MANY: _fixed(1, 1),
         Kind.STORE_MANY: _fixed(1, 1),
+        Kind.FLOAT_MOVE: _fixed(0, 1),
         Kind.FLOAT_MAC: _fixed(3),
         Kind.FLOAT_DIV: _fixed(14),
         Kind.FLOAT_MOVE: _fixed(0, 1),

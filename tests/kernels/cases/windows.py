@@ -32,13 +32,14 @@ def window(
     dilations: Sequence[int],
     filters: Sequence[int],
     strides: Sequence[int],
+    largest: int = 9,
 ) -> Window:
     """Any window of at least one output; where the padding is VALID it fits."""
     filter_ = draw(st.sampled_from(tuple(filters)))
     dilation = draw(st.sampled_from(tuple(dilations)))
     reach = (filter_ - 1) * dilation + 1
     smallest = reach if padding is Padding.VALID else 1
-    size = draw(st.integers(smallest, max(smallest, 9)))
+    size = draw(st.integers(smallest, max(smallest, largest)))
     stride = draw(st.sampled_from(tuple(strides)))
     covered = size if padding is Padding.SAME else size - reach + 1
     return Window(size, filter_, stride, dilation, -(-covered // stride))
@@ -50,10 +51,11 @@ def windows(
     dilations: Sequence[int] = (1,),
     filters: Sequence[int] = (1, 2, 3, 4, 5),
     strides: Sequence[int] = (1, 2, 3, 4),
+    largest: int = 9,
 ) -> tuple[Padding, Window, Window]:
     """(padding, window along the height, along the width)"""
     padding = draw(st.sampled_from((Padding.SAME, Padding.VALID)))
-    h, w = (draw(window(padding, dilations, filters, strides)) for _ in range(2))
+    h, w = (draw(window(padding, dilations, filters, strides, largest)) for _ in range(2))
     return padding, h, w
 
 
