@@ -10,7 +10,7 @@ import numpy as np
 from .. import __version__
 from ..graph import Array, Graph, Tensor
 from ..plan.plan import Constant, FieldValue, KernelCall, Plan
-from ..plan.sizes import always_above, number_types, strip_widths
+from ..plan.sizes import always_above, number_types, strip_widths, takes_fours
 from . import names
 from .steps import parameter_names, steps
 
@@ -71,6 +71,7 @@ def sizes_header(plan: Plan) -> str:
         f"#ifndef TD_SIZES_H\n#define TD_SIZES_H\n\n"
         f"#include <stdint.h>\n\n{types}\n"
         f"#define TD_ALWAYS_ABOVE {int(always_above(plan.kernel_calls))}\n"
+        f"#define TD_FOURS {int(takes_fours(plan.kernel_calls))}\n"
         f"#define TD_STRIP_WIDTHS {strip_widths(plan.kernel_calls):#x}\n\n#endif\n"
     )
 

@@ -4,10 +4,10 @@
 
 #include "td_dot.h"
 
-/* Whether fours of channels are faster than pairs; from 49 words on a pair's weights do not stay in
- * the cache of a flash. */
+/* Whether fours of channels are faster than pairs, whose weights do not stay in the cache of a
+ * flash. */
 static inline int32_t td_runs_fours(int32_t words, int32_t pixels) {
-  return words > 16 && pixels >= (words > 48 ? 12 : 16);
+  return words > 48 && pixels >= 12;
 }
 
 #ifdef TD_HAS_DSP

@@ -6,10 +6,17 @@
 
 /* Hosts do as cores with a floating-point unit do. */
 #if !defined(__OPTIMIZE_SIZE__) && (defined(__ARM_FP) || !defined(TD_HAS_DSP))
-#define FOURS
 #include "td_dot_fpu.h"
+#define FOURS TD_FOURS
+#define COPIES 0
 #else
 #include "td_dot_pairs.h"
+#define FOURS 0
+#ifdef __OPTIMIZE_SIZE__
+#define COPIES 0
+#else
+#define COPIES 1
+#endif
 #endif
 
 /* One group of one image. */
@@ -104,7 +111,7 @@ static int32_t is_above(const td_slice *s) {
 #endif
 }
 
-#ifdef FOURS
+#if FOURS
 
 /* The last channels where they are fewer than four: the others go nowhere. */
 static void run_part(const td_slice *s, td_pixels run, int32_t channels) {
@@ -170,12 +177,12 @@ static void run_spread(const td_slice *s, int32_t pixels, int8_t *out, int32_t r
                    s->spread + pixels * s->words,
                    2 - pixels * row,
                    s->records + channels / 2};
-#ifdef FOURS
+#if FOURS
   if (td_runs_fours(s->words, pixels)) {
     run_fours(s, run);
     return;
   }
-#elif !defined(__OPTIMIZE_SIZE__)
+#elif COPIES
   if (td_copies_weights(s->words, pixels)) {
     const td_pair_record *end = run.end;
     const int8_t *from = run.weights;

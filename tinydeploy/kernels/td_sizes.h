@@ -10,6 +10,7 @@ typedef int32_t td_size;  /* of tensors */
 typedef int32_t td_small; /* of windows; zero points and limits */
 
 #define TD_ALWAYS_ABOVE 0    /* the output zero point of each convolution is -128 */
+#define TD_FOURS 1           /* td_dot_fpu.h takes four channels at once where it can */
 #define TD_STRIP_WIDTHS 0x78 /* bit n: td_depthwise_3x3.h meets a strip of n columns */
 
 #endif

@@ -214,15 +214,15 @@ def _scratch_bytes(params: Params, kernel: Kernel) -> int:
     return 4 * ceil_to(patch, 4) + 2 * patch
 
 
-def _copies_from(words: int) -> int:
-    """How many pixels at once have a four of channels' weights copied: `td_runs_fours`."""
-    return 12 if words > 48 else 16
+# From how many words, and of how many pixels at once, four channels are taken at once and their
+# weights copied: `td_runs_fours`.
+MANY_WORDS, MANY_PIXELS = 49, 12
 
 
 def _dsp_scratch_bytes(params: Params, kernel: Kernel, strip: int) -> int:
     """Of spread pixels, one patch, and a copy of weights where many pixels want it."""
     words = _words(params, kernel)
-    copied = 8 * words if words > 16 and strip >= _copies_from(words) else 0
+    copied = 8 * words if words >= MANY_WORDS and strip >= MANY_PIXELS else 0
     column = ceil_to(params.h.kernel * _row_bytes(params, kernel), 4)
     if _leaves_words_out(params, kernel):
         column = max(column, 16)  # where td_spread_1 puts the words that are left out
@@ -236,9 +236,9 @@ def _in_memory(
     words = _words(params, kernel)
     most = free_bytes - (_dsp_scratch_bytes(params, kernel, 4) - 16 * words)
     pixels = _fours(params, kernel, most)
-    if words > 16 and pixels >= _copies_from(words):
+    if words >= MANY_WORDS and pixels >= MANY_PIXELS:
         copying = _fours(params, kernel, most - 8 * words)
-        pixels = max(copying, _copies_from(words) - 4)
+        pixels = max(copying, MANY_PIXELS - 4)
     return {"strip": pixels}, _dsp_scratch_bytes(params, kernel, pixels)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ..ops import conv_2d
 from ..ops.depthwise_conv_2d import DSP_STRIPS
 from ..ops.depthwise_strips import widths
-from .plan import KernelCall
+from .plan import Constant, KernelCall
 
 # The structs that are declared with these types, and which of their numbers are of the smaller one.
 _STRUCTS = frozenset(("td_conv_2d", "td_depthwise_conv_2d", "td_fully_connected", "td_pool"))
@@ -35,6 +36,24 @@ def always_above(calls: Iterable[KernelCall]) -> bool:
     """Whether no convolution has another output zero point than -128."""
     structs = ("td_conv_2d", "td_depthwise_conv_2d")
     return all(c.fields.get("out_zero_point") == -128 for c in calls if c.struct in structs)
+
+
+def takes_fours(calls: Iterable[KernelCall]) -> bool:
+    """Whether a quarter of the multiplications is of layers for which td_runs_fours: for less, the
+    code does not pay."""
+    every = many = 0
+    for call in calls:
+        if call.kernel.name != conv_2d.DSP.name:
+            continue
+        weights, strip = call.fields["weights"], call.fields["strip"]
+        assert isinstance(weights, Constant)
+        assert isinstance(strip, int)
+        groups, pairs = weights.data.shape[:2]
+        words = weights.data.nbytes // (4 * groups * pairs)
+        every += call.macs
+        if words >= conv_2d.MANY_WORDS and strip >= conv_2d.MANY_PIXELS:
+            many += call.macs
+    return 4 * many >= every > 0
 
 
 def strip_widths(calls: Iterable[KernelCall]) -> int:
