@@ -151,6 +151,22 @@ def test_data_that_the_model_was_not_trained_on_are_told(tmp_path: Path) -> None
     assert any("float model itself is right on only" in w for w in run(request).warnings)
 
 
+def test_labels_may_be_one_hot_and_must_be_classes(tmp_path: Path) -> None:
+    require("ptq", "oracle")
+    with np.load(EVAL) as arrays:
+        images, labels = arrays["image"][:60], arrays["labels"][:60]
+    judged = tmp_path / "judged.npz"
+    request = QuantizeRequest(Path(MODEL), tmp_path / "o.tflite", DATA, str(judged), samples=50)
+    np.savez(judged, image=images, labels=np.eye(10)[labels])
+    score = run(request).float_score
+    assert score is not None
+    assert score.correct is not None
+    assert score.correct > 50
+    np.savez(judged, image=images, labels=labels + 1)
+    with pytest.raises(InputError, match=r"a label is 10, the classes of digits_float\.tflite"):
+        run(request)
+
+
 def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mf.need.cache_clear()
     monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from ..graph import Array
 from . import scoring
 from .calibrate import model_inputs
@@ -107,18 +108,29 @@ def yardstick(model: FloatModel, dataset: Dataset) -> Yardstick:
     # What looks like the input reconstructs it, and its labels tell anomalies.
     given = model.tensors[model.inputs[0]]
     rebuilt = answers.shape[1] > 2 and scoring.mirrors(given.shape, output.shape)
+    most = max(answers.shape[1], 2)  # one output is a class or not
+    strange = None if labels is None or labels.max() < most else int(labels.max())
+    if strange is not None and ends_in_classes:
+        raise InputError(
+            f"a label is {strange}, the classes of {model.label} are 0 to {most - 1}",
+            "count classes from 0, or leave the labels out: the float model is the measure then",
+        )
+    labels = labels if strange is None else None
     classes = classes and (ends_in_classes or (labels is not None and not rebuilt))
     return Yardstick(model, dataset, answers, labels if classes else None, classes)
 
 
 def _class_labels(dataset: Dataset) -> Array | None:
-    """[N], where every label is one whole number, of whatever type; else None."""
-    given = [np.asarray(-1 if s.label is None else s.label, np.float64) for s in dataset]
-    if any(label.size != 1 for label in given):
-        return None
-    labels = np.array([label.reshape(-1)[0] for label in given])
-    whole = (labels == np.rint(labels)).all() and (labels >= 0).all()
-    return labels.astype(np.int64) if whole else None
+    """[N], where every label is a class: one whole number, of whatever type, or one-hot."""
+    found = []
+    for sample in dataset:
+        label = np.asarray(-1 if sample.label is None else sample.label, np.float64).reshape(-1)
+        if label.size > 1 and scoring.is_one_hot(label):
+            label = np.asarray([label.argmax()])
+        if label.size != 1 or label[0] != np.rint(label[0]) or not 0 <= label[0] < 1 << 31:
+            return None
+        found.append(int(label[0]))
+    return np.array(found, np.int64)
 
 
 def _answers(judge: Judge, model: FloatModel, dataset: Dataset) -> Array:

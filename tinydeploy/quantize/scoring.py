@@ -51,7 +51,7 @@ def task_of(label: Array | int | None, given: tuple[int, ...], answered: tuple[i
         raise InputError(
             f"a label has {label.size} numbers, the model answers {list(answered)}", _TASK_HINT
         )
-    return "classification" if size > 1 and _is_one_hot(label) else "regression"
+    return "classification" if size > 1 and is_one_hot(label) else "regression"
 
 
 @dataclass
@@ -226,7 +226,7 @@ def _class(label: Array | int | None, classes: int) -> int:
     if label is None:
         raise InputError("a sample has no label", "every sample needs one, or none of them")
     if not isinstance(label, int):
-        if not _is_one_hot(label):
+        if not is_one_hot(label):
             raise InputError(f"a label is {np.asarray(label).ravel()[:4]}…, no class", _TASK_HINT)
         label = int(np.argmax(label))
     if not 0 <= label < classes:
@@ -234,5 +234,6 @@ def _class(label: Array | int | None, classes: int) -> int:
     return label
 
 
-def _is_one_hot(label: Array) -> bool:
+def is_one_hot(label: Array) -> bool:
+    """Whether a label, [classes], is 1 for one class and 0 for all others."""
     return bool(np.all((label == 0) | (label == 1)) and label.sum() == 1)

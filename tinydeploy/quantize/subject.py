@@ -67,7 +67,8 @@ class Port:
         if not self.scale:
             return np.ascontiguousarray(value, self.dtype)
         limits = np.iinfo(self.dtype)
-        steps = (value.astype(np.float32) / np.float32(self.scale)).astype(np.float64)
+        with np.errstate(over="ignore"):  # what is beyond float32 is beyond the type's end, too
+            steps = (value.astype(np.float32) / np.float32(self.scale)).astype(np.float64)
         rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + self.zero_point
         return np.ascontiguousarray(np.clip(rounded, limits.min, limits.max), self.dtype)
 
