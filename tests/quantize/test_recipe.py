@@ -41,7 +41,7 @@ def test_every_key_of_every_step_is_read(tmp_path: Path) -> None:
     [
         ('do = "prune"', "either sparsity or pattern"),
         ('do = "prune"\nsparsity = 0.5\npattern = "2:4"', "either sparsity or pattern"),
-        ('do = "prune"\nsparsity = 1.0', "sparsity is 1"),
+        ('do = "prune"\nsparsity = 1.0', "sparsity is 1, needs 0 to less than 1"),
         ('do = "prune"\nsparsity = nan', "sparsity is nan"),
         ('do = "prune"\npattern = "4:2"', "needs N:M with N below M"),
         ('do = "prune"\nsparsity = "half"', "must be a number"),

@@ -271,4 +271,5 @@ def _within(
     if value is None:
         return
     if not least <= value <= most or (open_end and value == most):
-        raise ValueError(f"{key} is {value:g}, needs {least:g} to {most:g}")
+        end = f"less than {most:g}" if open_end else f"{most:g}"
+        raise ValueError(f"{key} is {value:g}, needs {least:g} to {end}")
