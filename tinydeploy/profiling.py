@@ -60,21 +60,26 @@ def profile(
         publish=publish,
         progress=progress,
     )
-    return with_costs(report, runner.steps, prepared.board, prepared.graph)
+    return with_costs(report, runner, prepared.board, prepared.graph)
 
 
-def with_costs(report: r.Report, steps: list[Trace], board: Board, graph: Graph) -> r.Report:
+def with_costs(report: r.Report, runner: TracingRunner, board: Board, graph: Graph) -> r.Report:
     """The report, each measured layer with what its trace says.
 
     Args:
-        steps: The last ones are those of the measured layers, in the order of `report.layers`.
+        runner: Its last steps are those of the measured layers, in the order of `report.layers`.
 
     Raises:
         RequestError: There are fewer.
     """
     measured = [layer for layer in report.layers if layer.instructions is not None]
-    # Those before are of runs of the whole model, which call the layers too.
-    traced = steps[-len(measured) :]
+    traced = runner.steps[-len(measured) :]
+    if len(runner.reads) == len(traced):
+        # In an inference no talk between layers takes the caches from them.
+        traced = [
+            replace(trace, code_reads=code, constant_reads=constants)
+            for trace, (code, constants) in zip(traced, runner.reads, strict=True)
+        ]
     if len(measured) != len(traced):
         raise RequestError(
             f"{len(measured)} layers of {report.model.name} ran, and {len(traced)} were traced"

@@ -16,6 +16,7 @@ from tinydeploy.board import HOST
 from tinydeploy.build import BuildRequest
 from tinydeploy.cli import main
 from tinydeploy.errors import RequestError
+from tinydeploy.inputs import random_inputs
 from tinydeploy.report.report import Report
 from tinydeploy.runners import native, tracing
 
@@ -92,6 +93,18 @@ def test_a_flash_that_is_slow_costs_cycles(tmp_path: Path) -> None:
     # The boards' names are in the firmware, and move what lies behind them.
     assert stalls[0] > 0
     assert stalls[1] == pytest.approx(2 * stalls[0], rel=0.01)
+
+
+def test_caches_stay_warm_from_layer_to_layer(tmp_path: Path) -> None:
+    """As in an inference, not as when each layer's result is asked for."""
+    require("arm-gnu", "unicorn")
+    request = BuildRequest(model=DIGITS, board="nucleo_l4r5zi", out=tmp_path)
+    built = pipeline.build(request)
+    runner = tracing.TracingRunner(built.prepared.board)
+    pipeline.prove(built, random_inputs(built.prepared.graph, 2), runner=runner, layers=True)
+    alone = [step.code_reads for step in runner.steps]
+    assert len(runner.reads) == len(alone) > 3
+    assert sum(code for code, _ in runner.reads) < sum(alone)
 
 
 def test_json_and_page(

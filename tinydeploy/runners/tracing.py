@@ -20,6 +20,7 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 
 from ..errors import RequestError
+from ..timing.thumb import Kind, instructions
 from .native import Block
 from .qemu import QemuRunner, QemuTransport, qemu_argv
 from .unicorn import UnicornRunner, UnicornTransport
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .base import Transport
 
 _STEP = "td_model_run_layer"
+_RUN = "td_model_run"
 # What a firmware does between layers is not written down: with it QEMU would be ten times slower.
 _TALK = ("td_wire_", "td_uart_", "td_counter_", "td_board_")
 # Trace 0: 0x7f998c000100 [0080044a/10000bdc/00000150/ff020201] Reset_Handler
@@ -77,11 +79,15 @@ class TracingRunner:
     """A `Runner` of a board's emulator that keeps a trace of each layer.
 
     Attributes:
-        steps: One for each time that a layer of the last firmware ran, in order.
+        steps: One for each time that a layer of the last firmware ran by itself, in order.
+        reads: Of each call in the last run of the whole model, (by code, of constants): reads of
+            the flash as in `Trace`, where its caches hold what the layer before left in them.
+            Empty where the emulator has no such caches.
     """
 
     board: Board
     steps: list[Trace] = field(default_factory=list)
+    reads: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def _inner(self) -> UnicornRunner | QemuRunner:
@@ -108,6 +114,7 @@ class TracingRunner:
     def open(self, firmware: Firmware) -> Transport:
         self.check(firmware.board)
         self.steps.clear()
+        self.reads.clear()
         step = firmware.symbols.get(_STEP)
         if step is None:
             raise RequestError(
@@ -115,7 +122,7 @@ class TracingRunner:
                 "build it with --engine aot, or without -flto",
             )
         if firmware.board.unicorn:
-            return _TracingUnicorn(firmware, step.address, self.steps)
+            return _TracingUnicorn(firmware, step.address, self.steps, self.reads)
         return _TracingQemu(firmware, step.address, self.steps)
 
 
@@ -123,14 +130,17 @@ class TracingRunner:
 
 
 class _TracingUnicorn(UnicornTransport):
-    def __init__(self, firmware: Firmware, step: int, steps: list[Trace]) -> None:
+    def __init__(
+        self, firmware: Firmware, step: int, steps: list[Trace], reads: list[tuple[int, int]]
+    ) -> None:
         super().__init__(firmware)
-        self._steps = steps
+        self._steps, self._reads = steps, reads
         self._begin: tuple[Any, int, int] | None = None
         self._returns: set[int] = set()
         mcu = firmware.board.mcu
         if mcu is not None and mcu.flash_timing is not None:
             self._model_flash(mcu.flash_timing)
+            self._watch_run(firmware)
         self._on_block_at(step, self._enter)
 
     def _model_flash(self, timing: FlashTiming) -> None:
@@ -149,6 +159,29 @@ class _TracingUnicorn(UnicornTransport):
         self._hook(
             self._u.UC_HOOK_MEM_READ, self._callbacks.flash_read, flash.origin, flash.end - 1
         )
+
+    def _watch_run(self, firmware: Firmware) -> None:
+        """Notes the flash's reads between the returns of what td_model_run() calls."""
+        run = firmware.symbols.get(_RUN)
+        if run is None:
+            return
+        misses = [0, 0]
+
+        def begin() -> None:
+            self._reads.clear()
+            misses[:] = self.machine.code.misses, self.machine.constants.misses
+
+        def returned() -> None:
+            before = tuple(misses)
+            misses[:] = self.machine.code.misses, self.machine.constants.misses
+            self._reads.append((misses[0] - before[0], misses[1] - before[1]))
+
+        self._on_block_at(run.address, begin)
+        address = run.address
+        for instruction in instructions(Code.of(firmware).read(run.address, run.bytes)):
+            address += instruction.bytes
+            if instruction.kind in (Kind.CALL, Kind.BRANCH_TO):
+                self._on_block_at(address, returned)
 
     def _on_block_at(self, address: int, call: Callable[[], None]) -> None:
         def on_block(_uc: Any, _address: int, _size: int, _user: Any) -> None:
