@@ -163,10 +163,10 @@ def test_compare_shows_both_engines(root: Path, model: Path) -> None:
 
 def test_emit_measures_the_arena_for_a_board(root: Path, model: Path, tmp_path: Path) -> None:
     argv = ["emit", str(model), "--format", "cmake", "-o", str(tmp_path / "e"), "--engine", "tflm"]
-    argv += ["--board", BOARD, "--tflm-root", str(root)]
+    argv += ["--board", BOARD, "--tflm-root", str(root), "--name", "net"]
     result = CliRunner().invoke(main, argv)
     assert result.exit_code == 0, result.output
-    assert "kArenaBytes = 1200;" in (tmp_path / "e" / "src" / "model.cc").read_text()
+    assert "kArenaBytes = 1200;" in (tmp_path / "e" / "src" / "net_model.cc").read_text()
 
 
 def test_a_new_app_runs_on_either_engine(root: Path, model: Path, tmp_path: Path) -> None:

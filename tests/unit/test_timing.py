@@ -183,6 +183,7 @@ MNEMONICS = (
     (("str",), {Kind.STORE}),
     (("ldm", "pop"), {Kind.LOAD_MANY, Kind.LOAD}),
     (("stm", "push"), {Kind.STORE_MANY, Kind.STORE}),
+    (("mov",), {Kind.ALU, Kind.BRANCH_TO}),  # also to PC
     (("cbz", "cbnz"), {Kind.BRANCH_IF}),
     # What binutils 2.40 takes some of Helium for; test_helium_is_told_apart() has these.
     (("bfcsel",), {Kind.VECTOR}),
