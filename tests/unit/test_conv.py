@@ -62,6 +62,20 @@ def test_kernels_are_compiled_for_the_zero_points_there_are(zero_point: int, abo
     assert f"#define TD_ALWAYS_ABOVE {above}\n" in sizes_header(plan)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "size", "fours"),
+    [(3, 24, 1), (1, 24, 0), (3, 2, 0)],  # 54 words; 6; of 4 pixels
+)
+def test_four_channels_at_once_are_compiled_where_they_pay(
+    kernel: int, size: int, fours: int
+) -> None:
+    source = Tensor((1, size, size, 12), scales=(0.5,), zero_points=(0,))
+    output = Tensor((1, size, size, 64), scales=(4.0,), zero_points=(0,))
+    weights = constant(np.ones((64, kernel, kernel, 12), np.int8), (0.01,))
+    plan = make_plan(_conv([source, weights], output), Target((Isa.DSP, Isa.SCALAR)))
+    assert f"#define TD_FOURS {fours}\n" in sizes_header(plan)
+
+
 @pytest.mark.parametrize(("size", "mask"), [(3, 1 << 3), (8, 1 << 4), (17, 1 << 6 | 1 << 5)])
 def test_kernels_are_compiled_for_the_strips_there_are(size: int, mask: int) -> None:
     image, result = (Tensor((1, size, size, 4), scales=(s,), zero_points=(0,)) for s in (0.5, 0.7))
